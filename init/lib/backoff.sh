@@ -1,0 +1,42 @@
+# shellcheck shell=sh disable=SC3043
+# Delays between attempts: a few quick rounds, then doubling with jitter up to a ceiling, without end.
+#
+# A thousand clients start in the same second after a power cut. A fixed delay would keep them in step for ever, so each
+# delay is drawn from [d/2, d].
+
+backoff_quick_rounds=3 # attempts before the first delay
+backoff_first=2        # seconds
+backoff_ceiling=60     # seconds
+backoff_limit=$backoff_first
+backoff_delay=0
+
+# reset_backoff: for a new thing that is waited for.
+reset_backoff() {
+    backoff_limit=$backoff_first
+    backoff_delay=0
+}
+
+# random_below N: sets random_number to 0..N-1 (N up to 65536).
+random_below() {
+    random_number=$(od -An -N2 -tu2 /dev/urandom 2>/dev/null)
+    # od pads with blanks.
+    random_number=${random_number##* }
+    is_number "$random_number" || random_number=0
+    random_number=$((random_number % $1))
+}
+
+# next_delay: sets backoff_delay, in seconds, and doubles the limit for the next one.
+next_delay() {
+    local half=$((backoff_limit / 2))
+    random_below $((backoff_limit - half + 1))
+    backoff_delay=$((half + random_number))
+    backoff_limit=$((backoff_limit * 2))
+    [ $backoff_limit -le $backoff_ceiling ] || backoff_limit=$backoff_ceiling
+}
+
+# back_off WHAT: waits for the next delay, the console saying for what.
+back_off() {
+    next_delay
+    say_always "waiting $backoff_delay s, then trying again: $1"
+    sleep "$backoff_delay"
+}

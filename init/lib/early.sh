@@ -1,0 +1,74 @@
+# shellcheck shell=sh disable=SC3043
+# Phase early: the kernel's own file systems, the run folder, the command line.
+
+# mount_once TYPE TARGET OPTIONS: unless something is mounted there.
+mount_once() {
+    case $mounted in
+        *" $2 "*) return 0 ;;
+    esac
+    [ -d "$2" ] || mkdir -p "$2"
+    mount -t "$1" -o "$3" "$1" "$2"
+}
+
+# read_mounts: sets mounted to the mount points, and root_type to the type of the current root.
+read_mounts() {
+    local point type rest
+    mounted=' '
+    root_type=rootfs
+    [ -r /proc/self/mounts ] || return 0
+    while IFS=' ' read -r _ point type rest; do
+        : "$rest"
+        mounted="$mounted$point "
+        [ "$point" != / ] || root_type=$type
+    done < /proc/self/mounts
+}
+mounted=' '
+root_type=rootfs
+
+phase_early() {
+    mount_once proc /proc nosuid,nodev,noexec
+    read_mounts
+    mount_once sysfs /sys nosuid,nodev,noexec
+    # Without devtmpfs in the kernel, the image's own console and null remain.
+    mount_once devtmpfs /dev nosuid,mode=0755 2>/dev/null || :
+    mount_once tmpfs /run nosuid,nodev,mode=0755
+    mkdir -p "$run_dir/lease"
+    read_params
+    if [ "$param_debug" = yes ]; then
+        set -x
+    fi
+    read_release
+    add_state phase.early "$uptime_now"
+    add_state version "$image_version"
+    start_root_modules
+}
+
+# read_release: sets kernel_release, and image_release for which the image was built.
+read_release() {
+    kernel_release=unknown
+    image_release=
+    image_version=unknown
+    IFS= read -r kernel_release < /proc/sys/kernel/osrelease || :
+    IFS= read -r image_release 2>/dev/null < /etc/pxeinit/release || :
+    IFS= read -r image_version 2>/dev/null < /etc/pxeinit/version || :
+    if [ -n "$image_release" ] && [ "$image_release" != "$kernel_release" ]; then
+        report PXE-INIT-early-release "the kernel is $kernel_release, the image was built for $image_release" \
+            "the loader serves a kernel and an image of different builds" \
+            "publish both from the same tree; the boot goes on, but modules may be missing"
+    fi
+}
+
+# start_root_modules: the file systems' modules load while the network comes up; wait_root_modules joins them.
+start_root_modules() {
+    modprobe -a -q nfs nfsv4 nfsv3 overlay &
+    root_modules_pid=$!
+}
+root_modules_pid=
+
+wait_root_modules() {
+    if [ -n "$root_modules_pid" ]; then
+        wait "$root_modules_pid"
+        root_modules_pid=
+    fi
+    return 0
+}

@@ -1,0 +1,71 @@
+# shellcheck shell=sh disable=SC3043
+# Phase handoff: what the real system finds of the boot: its resolver's file, an identity of its own, and in
+# /run/initramfs what it needs to leave its network root.
+
+# install_resolv_conf: where the tree's own link points, if that can be written.
+install_resolv_conf() {
+    local target
+    write_resolv_conf > "$run_dir/resolv.conf"
+    [ -s "$run_dir/resolv.conf" ] || return 0
+    # Fails for a file that is not there yet, which is not a failure here.
+    resolve_in_tree "$new_root" /etc/resolv.conf || [ -n "$resolved" ] || return 0
+    target=$resolved
+    case $target in
+        # /run moves into the new root later.
+        "$new_root"/run/*) target=${target#"$new_root"} ;;
+    esac
+    case $target in
+        "$new_root"/nfsroot/*)
+            # A read-only tree: a bind mount covers the file that is there.
+            if [ -f "$target" ] && mount -o bind "$run_dir/resolv.conf" "$target"; then
+                return 0
+            fi
+            ;;
+        *)
+            mkdir -p "${target%/*}"
+            { cat "$run_dir/resolv.conf" > "$target"; } 2>/dev/null && return 0
+            ;;
+    esac
+    warn "${target#"$new_root"} cannot be written: names will not resolve (a link to /run/pxeinit/resolv.conf would help)"
+}
+
+# give_machine_id: a tree that many share has none, and systemd would take each boot for its first. Derived from the
+# hardware address, so that a machine keeps its own.
+give_machine_id() {
+    local file="$new_root/etc/machine-id" id='' address=''
+    # Only where /etc is this client's alone.
+    case $param_mode.$param_farm in
+        farm.bind | overlay.*) ;;
+        *) return 0 ;;
+    esac
+    [ -d "$new_root/etc/systemd" ] || return 0
+    [ ! -L "$file" ] || return 0
+    { IFS= read -r id < "$file"; } 2>/dev/null || :
+    case $id in
+        '' | uninitialized) ;;
+        *) return 0 ;;
+    esac
+    IFS= read -r address < "/sys/class/net/$lease_interface/address" || return 0
+    id=$(printf 'mkpxeinit machine-id %s\n' "$address" | md5sum)
+    printf '%s\n' "${id%% *}" > "$file"
+}
+
+# keep_for_shutdown: systemd returns into /run/initramfs when everything else has ended.
+keep_for_shutdown() {
+    local base=/run/initramfs
+    mkdir -p $base/bin $base/proc $base/sys $base/dev $base/run $base/oldroot
+    cp /bin/busybox $base/bin/busybox
+    ln -s busybox $base/bin/sh
+    cp /lib/pxeinit/shutdown $base/shutdown
+}
+
+phase_handoff() {
+    [ -d "$new_root" ] || return 1
+    install_resolv_conf
+    give_machine_id
+    [ -e /run/initramfs/shutdown ] || keep_for_shutdown
+    if [ "$param_shell" = yes ]; then
+        say_always "a look at the finished root in $new_root, as pxeinit.shell says"
+        give_shell
+    fi
+}

@@ -1,0 +1,158 @@
+# shellcheck shell=sh disable=SC3043
+# The kernel command line, and /etc/cmdline of the image before it: words become param_ variables, by an explicit list and
+# after a check. docs/client.md describes each.
+
+param_root=
+param_nfsroot=
+param_ip=
+param_nameserver=
+param_bootif=
+param_init=
+param_panic=
+param_access=ro
+param_quiet=no
+param_mode=farm
+param_dev=auto
+param_farm=bind
+param_switch=auto
+param_break=
+param_shell=no
+param_debug=no
+
+# drop_param NAME VALUE WHY: a warning that quotes what it does not take.
+drop_param() {
+    quote_safely "$2"
+    warn "$1=$quoted is ignored: $3"
+}
+
+# take_choice NAME VALUE CHOICE...: succeeds if VALUE is one of the choices, else warns.
+take_choice() {
+    local name="$1" value="$2" choice
+    shift 2
+    for choice; do
+        [ "$value" != "$choice" ] || return 0
+    done
+    drop_param "$name" "$value" "it takes one of: $*"
+    return 1
+}
+
+# take_param WORD: one word of the command line.
+take_param() {
+    local value="${1#*=}"
+    case $1 in
+        root=*) param_root=$value ;;
+        nfsroot=*) param_nfsroot=$value ;;
+        ip=*) param_ip=$value ;;
+        nameserver=*)
+            if is_ipv4 "$value" || is_ipv6 "$value"; then
+                param_nameserver="$param_nameserver $value"
+            else
+                drop_param nameserver "$value" "not an address"
+            fi
+            ;;
+        BOOTIF=*) take_bootif "$value" ;;
+        init=*)
+            if is_path "$value"; then param_init=$value; else drop_param init "$value" "not an absolute path"; fi
+            ;;
+        panic=*)
+            if is_seconds "$value"; then param_panic=$value; else drop_param panic "$value" "not a number of seconds"; fi
+            ;;
+        ro | rw) param_access=$1 ;;
+        quiet) param_quiet=yes ;;
+        debug) param_debug=yes ;;
+        pxeinit.*) take_own_param "${1#pxeinit.}" "$value" ;;
+    esac
+}
+
+# take_own_param WORD VALUE: what stands behind "pxeinit.".
+take_own_param() {
+    case $1 in
+        mode=*) take_choice pxeinit.mode "$2" farm overlay ro rw && param_mode=$2 ;;
+        dev=*) take_choice pxeinit.dev "$2" auto devtmpfs tar copy && param_dev=$2 ;;
+        farm=*) take_choice pxeinit.farm "$2" bind symlink && param_farm=$2 ;;
+        switch=*) take_choice pxeinit.switch "$2" auto switch_root pivot_root && param_switch=$2 ;;
+        break=*)
+            # shellcheck disable=SC2086  # a list of words
+            take_choice pxeinit.break "$2" $phase_names && param_break=$2
+            ;;
+        shell) param_shell=yes ;;
+        debug) param_debug=yes ;;
+        *)
+            quote_safely "pxeinit.$1"
+            warn "unknown parameter $quoted"
+            ;;
+    esac
+    return 0
+}
+phase_names="early drivers network lease root writable tree handoff switch"
+
+# take_bootif VALUE: pxelinux writes 01-52-54-00-12-34-56, the hardware type and the address.
+take_bootif() {
+    local rest="${1#01-}" mac=
+    while [ -n "$rest" ]; do
+        mac="$mac${mac:+:}${rest%%-*}"
+        case $rest in
+            *-*) rest=${rest#*-} ;;
+            *) rest= ;;
+        esac
+    done
+    # GRUB's users write it with colons.
+    if is_mac "$mac"; then
+        lower_mac "$mac"
+        param_bootif=$lowered
+    else
+        drop_param BOOTIF "$1" "not an Ethernet address"
+    fi
+}
+
+# lower_mac MAC: sets lowered; the kernel shows addresses in lower case.
+lower_mac() {
+    local rest="$1" char
+    lowered=
+    while [ -n "$rest" ]; do
+        char=${rest%"${rest#?}"}
+        rest=${rest#?}
+        case $char in
+            A) char=a ;; B) char=b ;; C) char=c ;; D) char=d ;; E) char=e ;; F) char=f ;;
+        esac
+        lowered=$lowered$char
+    done
+}
+
+# read_command_line LINE: splits at blanks as the kernel does, where double quotes hold blanks together; stops at "--".
+read_command_line() {
+    local rest="$1" word chunk
+    while :; do
+        rest=${rest#"${rest%%[! 	]*}"}
+        [ -n "$rest" ] || return 0
+        word=
+        while :; do
+            chunk=${rest%%[ 	\"]*}
+            word=$word$chunk
+            rest=${rest#"$chunk"}
+            case $rest in
+                '"'*) ;;
+                *) break ;;
+            esac
+            rest=${rest#?}
+            chunk=${rest%%\"*}
+            word=$word$chunk
+            rest=${rest#"$chunk"}
+            rest=${rest#\"}
+        done
+        [ "$word" != -- ] || return 0
+        take_param "$word"
+    done
+}
+
+# read_params: the image's own line first, so that the loader's has the last word.
+read_params() {
+    local file line
+    for file in /etc/cmdline /proc/cmdline; do
+        [ -r "$file" ] || continue
+        line=
+        # A last line without a newline is a line too.
+        IFS= read -r line < "$file" || :
+        read_command_line "$line"
+    done
+}

@@ -1,0 +1,327 @@
+# shellcheck shell=sh disable=SC3043
+# Phase root: where the tree is, and a mount of it that has proved itself (trust.sh).
+
+root_server= root_path= root_options= root_versions= root_address=
+nfs_root=/nfsroot
+nfs_versions="4.2 4.1 4.0 3"
+mount_timeout=20 # seconds
+
+# find_root_spec: sets root_spec to [SERVER:]/PATH[,OPTIONS] and root_source to where it comes from.
+find_root_spec() {
+    root_spec= root_source=
+    root_versions=$nfs_versions
+    case $param_root in
+        nfs4:*) root_versions="4.2 4.1 4.0" ;;
+    esac
+    case $param_root in
+        nfs:?* | nfs4:?*)
+            root_spec=${param_root#*:}
+            root_source='root='
+            ;;
+        '' | /dev/nfs | nfs | nfs4 | nfs: | nfs4:)
+            if [ -n "$param_nfsroot" ]; then
+                root_spec=$param_nfsroot
+                root_source='nfsroot='
+            else
+                read_lease root-path
+                root_spec=${lease_value#nfs:}
+                root_source='DHCP option 17 (root-path)'
+            fi
+            ;;
+        *)
+            quote_safely "$param_root"
+            report PXE-INIT-root-not-nfs "root=$quoted is not a network root" \
+                "this initrd boots from NFS" "use root=/dev/nfs nfsroot=[SERVER:]/PATH[,OPTIONS], or no root= and DHCP option 17"
+            return 1
+            ;;
+    esac
+    [ -n "$root_spec" ] && return 0
+    report PXE-INIT-root-no-path "nobody says where the root is" \
+        "neither root= nor nfsroot= is given, and the DHCP answer has no option 17 (root-path)" \
+        "set option root-path \"[SERVER:]/PATH\" on the DHCP server, or nfsroot= on the kernel command line"
+    return 1
+}
+
+# split_root_spec: root_spec into root_server, root_path and root_options, each checked.
+split_root_spec() {
+    local rest="$root_spec"
+    root_server= root_path= root_options=
+    case $rest in
+        /*) ;;
+        \[*\]:/*)
+            root_server=${rest%%\]*}
+            root_server=${root_server#\[}
+            rest=${rest#*\]:}
+            ;;
+        *:/*)
+            root_server=${rest%%:*}
+            rest=${rest#*:}
+            ;;
+        *) return 1 ;;
+    esac
+    case $rest in
+        *,*)
+            root_path=${rest%%,*}
+            root_options=${rest#*,}
+            ;;
+        *:*)
+            # dracut's third form, nfs:SERVER:/PATH:OPTIONS.
+            root_path=${rest%:*}
+            root_options=${rest##*:}
+            ;;
+        *) root_path=$rest ;;
+    esac
+    fill_client_address
+    is_path "$root_path" || return 1
+    is_mount_options "$root_options" || return 1
+    [ -z "$root_server" ] || is_hostname "$root_server" || is_ipv6 "$root_server"
+}
+
+# fill_client_address: the kernel's nfsroot= lets "%s" stand for the client's address.
+fill_client_address() {
+    case $root_path in
+        *%s*)
+            read_lease address
+            root_path=${root_path%%"%s"*}$lease_value${root_path#*"%s"}
+            ;;
+    esac
+}
+
+# default_server: next-server, then the DHCP server.
+default_server() {
+    [ -z "$root_server" ] || return 0
+    read_lease next-server
+    root_server=$lease_value
+    if [ -z "$root_server" ]; then
+        read_lease server
+        root_server=$lease_value
+    fi
+    [ -n "$root_server" ]
+}
+
+# sort_options: versions out of root_options into root_versions, ro and rw away (the mode decides), the rest kept.
+sort_options() {
+    local option kept=
+    local rest="$root_options,"
+    while [ -n "$rest" ]; do
+        option=${rest%%,*}
+        rest=${rest#*,}
+        case $option in
+            '' | ro | rw) ;;
+            vers=* | nfsvers=*) choose_versions "${option#*=}" ;;
+            v[34] | v4.[012]) choose_versions "${option#v}" ;;
+            minorversion=[012]) choose_versions "4.${option#*=}" ;;
+            # These would make another mount than the one that was asked for.
+            addr=* | mountaddr=* | clientaddr=*) warn "the mount option $option is ignored" ;;
+            *) kept="$kept,$option" ;;
+        esac
+    done
+    root_options=$kept
+}
+
+# choose_versions VALUE: of vers=.
+choose_versions() {
+    case $1 in
+        4) root_versions="4.2 4.1 4.0" ;;
+        3 | 4.0 | 4.1 | 4.2) root_versions=$1 ;;
+        *)
+            quote_safely "$1"
+            warn "vers=$quoted is not an NFS version of ours (3, 4, 4.0, 4.1, 4.2): negotiated instead"
+            ;;
+    esac
+}
+
+# mount_nfs VERSION: one attempt. Sets mount_result to ok, version, refused, missing, unreachable or failed, and
+# mount_message to what mount said.
+mount_nfs() {
+    local options type=nfs4 device="$root_address" status
+    options=$root_access,vers=$1$root_options
+    if [ "$1" = 3 ]; then
+        type=nfs
+        # There is no lock daemon in an initrd.
+        options=$root_access,nolock,vers=3$root_options
+    fi
+    case $device in
+        *:*) device="[$device]" ;;
+    esac
+    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" $nfs_root 2> /tmp/mount
+    status=$?
+    mount_message=
+    IFS= read -r mount_message < /tmp/mount || :
+    # busybox: "mount: mounting A on B failed: REASON"
+    mount_message=${mount_message##*failed: }
+    case $status:$mount_message in
+        0:*) mount_result=ok ;;
+        137:* | 143:*)
+            mount_result=unreachable
+            mount_message="no answer within $mount_timeout s"
+            ;;
+        *:*'rotocol not supported'* | *:*'rogram not registered'*) mount_result=version ;;
+        *:*'onnection refused'* | *:*'imed out'* | *:*'o route'* | *:*nreachable* | *:*'I/O error'* | *:*'ost is down'*)
+            mount_result=unreachable
+            ;;
+        *:*'ermission denied'* | *:*'not permitted'*) mount_result=refused ;;
+        *:*'o such file'*) mount_result=missing ;;
+        *) mount_result=failed ;;
+    esac
+    log_line "mount -t $type -o $options $device:$root_path: $mount_result ${mount_message}"
+}
+
+# try_versions: sets root_version and succeeds with a trusted mount; else attempt_result and attempt_message tell the most
+# telling failure, and where this names a version, which.
+try_versions() {
+    local version skip_v4=no
+    attempt_result=version
+    attempt_message="the server offers none of NFS $root_versions"
+    for version in $root_versions; do
+        if [ $skip_v4 = yes ] && [ "$version" != 3 ]; then
+            continue
+        fi
+        mount_nfs "$version"
+        case $mount_result in
+            ok) ;;
+            version) continue ;;
+            unreachable)
+                # After another version was answered, silence belongs to this version alone (v3 without a portmapper).
+                if [ "$attempt_result" = version ]; then
+                    attempt_result=unreachable
+                    attempt_message=$mount_message
+                fi
+                [ "$version" = 3 ] || return 1
+                continue
+                ;;
+            *)
+                attempt_result=$mount_result
+                attempt_message="NFS $version: $mount_message"
+                continue
+                ;;
+        esac
+        if check_tree; then
+            root_version=$version
+            return 0
+        fi
+        umount $nfs_root || umount -l $nfs_root
+        attempt_result=$tree_fault
+        attempt_message="NFS $version: $tree_message"
+        # No version mends a tree without an init; numeric owners come with version 3 at the earliest.
+        case $tree_fault in
+            no-init) return 1 ;;
+            owner) skip_v4=yes ;;
+        esac
+        warn "the tree over NFS $version is useless: $tree_message"
+    done
+    return 1
+}
+
+# report_attempt: the code and the way out for attempt_result.
+report_attempt() {
+    local where="$root_server:$root_path"
+    case $attempt_result in
+        unreachable)
+            report PXE-INIT-root-unreachable "the NFS server $root_server ($root_address) does not answer" \
+                "$attempt_message" "is the server up, and port 2049 open to this client? I go on trying"
+            ;;
+        refused)
+            report PXE-INIT-root-refused "$where: the server refuses the mount" "$attempt_message" \
+                "look at the export's list of clients, and at options like sec= and secure"
+            ;;
+        missing)
+            report PXE-INIT-root-no-export "$where: the server has no such export" "$attempt_message" \
+                "compare the path with the server's exports (under NFSv4 it is the pseudo path)"
+            ;;
+        version)
+            report PXE-INIT-root-no-version "$where: no common NFS version" "$attempt_message" \
+                "enable one of them on the server, or correct vers="
+            ;;
+        owner)
+            report PXE-INIT-root-owner "$where: / belongs to somebody else" "$attempt_message" \
+                "NFSv4 with names and no idmapd: set Only_Numeric_Owners (Ganesha) or offer version 3; else unpack the tree as root"
+            ;;
+        unreadable)
+            report PXE-INIT-root-unreadable "$where: its init cannot be read" "$attempt_message" \
+                "try another version by the mount option vers=; look at the server's log and its disk"
+            ;;
+        listing)
+            report PXE-INIT-root-listing "$where: its folders cannot be listed" "$attempt_message" \
+                "try another version by the mount option vers=; look at the server's log and its disk"
+            ;;
+        no-init)
+            report PXE-INIT-root-no-init "$where: no init in the tree" "$attempt_message" \
+                "install one (systemd-sysv, sysvinit-core, busybox), or name it with init="
+            ;;
+        *)
+            report PXE-INIT-root-mount "$where: the mount failed" "$attempt_message" \
+                "look at the options ($root_options) and at the kernel's own words: dmesg"
+            ;;
+    esac
+}
+
+# wait_address: the server's name until DNS knows it.
+wait_address() {
+    local round=0
+    while ! resolve_host "$root_server"; do
+        round=$((round + 1))
+        if [ $round -eq $backoff_quick_rounds ]; then
+            report PXE-INIT-root-dns "no address for the NFS server $root_server" \
+                "$(dns_servers_known) did not say one" \
+                "give the server by its address, or mend DNS; I go on trying"
+            if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
+                return 1
+            fi
+        fi
+        back_off "the address of $root_server"
+    done
+    root_address=$resolved
+}
+
+# dns_servers_known: for the message.
+dns_servers_known() {
+    read_lease dns
+    if [ -n "$param_nameserver$lease_value" ]; then
+        printf 'the name servers %s' "$param_nameserver $lease_value"
+    else
+        printf 'the lease names no DNS server, so /etc/hosts alone'
+    fi
+}
+
+phase_root() {
+    local round=0
+    find_root_spec || return 1
+    if ! split_root_spec; then
+        quote_safely "$root_spec"
+        report PXE-INIT-root-bad-path "$root_source $quoted cannot be a root" \
+            "it must be [SERVER:]/PATH[,OPTIONS], without .. and without unusual characters" \
+            "correct it where it comes from"
+        return 1
+    fi
+    if ! default_server; then
+        report PXE-INIT-root-no-server "no NFS server for $root_path" \
+            "$root_source names none, and neither next-server nor the DHCP server is known" \
+            "write it as SERVER:$root_path"
+        return 1
+    fi
+    sort_options
+    root_access=ro
+    [ "$param_mode" != rw ] || root_access=rw
+    wait_address || return 1
+    wait_root_modules
+    mkdir -p $nfs_root
+    while ! try_versions; do
+        round=$((round + 1))
+        # A server that is silent or not ready yet is waited for; what it refuses three times is a failure.
+        if [ $round -eq $backoff_quick_rounds ]; then
+            report_attempt
+            if [ "$attempt_result" != unreachable ] || { [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; }; then
+                return 1
+            fi
+        elif [ "$attempt_result" = no-init ]; then
+            report_attempt
+            return 1
+        fi
+        back_off "the root $root_server:$root_path ($attempt_message)"
+    done
+    add_state root "$root_server:$root_path"
+    add_state root.address "$root_address"
+    add_state nfs.vers "$root_version"
+    say "root: $root_server:$root_path over NFS $root_version, init is $tree_init"
+}

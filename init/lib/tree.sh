@@ -1,0 +1,150 @@
+# shellcheck shell=sh disable=SC3043
+# Phase tree: the farm. Each entry at the top of the tree gets its counterpart in the tmpfs root:
+#   run tmp proc sys dev var initrd   a real folder; var's content is copied
+#   usr bin sbin lib*                 a bind mount of the tree's folder, etc a small overlay (unless pxeinit.farm=symlink)
+#   a symbolic link                   the same link
+#   anything else                     a link into /nfsroot
+
+real_folders=" run tmp proc sys dev var initrd nfsroot "
+bound_folders=" usr bin sbin lib lib32 lib64 libx32 libo32 "
+package_folders=" lib/dpkg lib/apt lib/rpm lib/pacman lib/dnf cache/apt cache/pacman cache/dnf cache/zypp cache/debconf "
+
+# sort_entry NAME: sets entry_kind to real, bound, etc, copied or linked.
+sort_entry() {
+    entry_kind=linked
+    case $real_folders in
+        *" $1 "*)
+            entry_kind=real
+            return 0
+            ;;
+    esac
+    if [ -L "nfsroot/$1" ]; then
+        entry_kind=copied
+    elif [ "$param_farm" = bind ] && [ -d "nfsroot/$1" ]; then
+        case $1 in
+            etc) entry_kind=etc ;;
+            *' '*) ;;
+            *)
+                case $bound_folders in
+                    *" $1 "*) entry_kind=bound ;;
+                esac
+                ;;
+        esac
+    fi
+}
+
+# link_entries KIND COMMAND...: gives COMMAND all the entries of that kind at once; names may hold anything but a slash.
+link_entries() {
+    local wanted="$1" entry name
+    shift
+    local words=$#
+    for entry in nfsroot/* nfsroot/.[!.]* nfsroot/..?*; do
+        name=${entry#nfsroot/}
+        # A pattern without a match stays as it is.
+        [ -e "$entry" ] || [ -L "$entry" ] || continue
+        sort_entry "$name"
+        [ $entry_kind = "$wanted" ] || continue
+        # What an earlier attempt left is done.
+        [ ! -e "./$name" ] && [ ! -L "./$name" ] || continue
+        set -- "$@" "$entry"
+    done
+    [ $# -gt $words ] || return 0
+    "$@" .
+}
+
+# bind_folders: the tree's own folders, where a symbolic link would break what must not meet one.
+bind_folders() {
+    local name
+    for name in $bound_folders; do
+        [ -d "nfsroot/$name" ] && [ ! -L "nfsroot/$name" ] && [ ! -d "$name" ] || continue
+        mkdir "$name"
+        mount -o bind "nfsroot/$name" "$name" || {
+            rmdir "$name"
+            ln -s "nfsroot/$name" "$name"
+            warn "/$name is a link: it could not be bound"
+        }
+    done
+}
+
+# layer_etc: /etc writable, at the cost of what is written: overlay, its upper layer in the tmpfs root; else a copy.
+layer_etc() {
+    local layers=$new_root/.pxeinit/etc
+    [ -d nfsroot/etc ] && [ ! -L nfsroot/etc ] && [ ! -d etc ] || return 0
+    mkdir etc
+    (umask 077 && mkdir -p .pxeinit)
+    mkdir -p "$layers/upper" "$layers/work"
+    if ! mount -t overlay -o "lowerdir=$tree_root/etc,upperdir=$layers/upper,workdir=$layers/work" overlay etc; then
+        warn "no overlay for /etc: it is copied"
+        copy_stream "$tree_root/etc" etc .
+    fi
+}
+
+# copy_stream FROM TO NAME...: one tar stream, so that no file costs a process and the reading runs ahead of the writing.
+copy_stream() {
+    local from="$1" to="$2"
+    shift 2
+    rm -f /tmp/stream
+    { tar -C "$from" -cf - "$@" || echo failed > /tmp/stream; } | tar -C "$to" -xf - || echo failed > /tmp/stream
+    [ ! -e /tmp/stream ]
+}
+
+# copy_var: all of /var but the package databases, which stay where they are and can be read there.
+copy_var() {
+    local entry inner
+    local var=$new_root/var
+    cd "$tree_root/var" || return 1
+    set --
+    for entry in * .[!.]* ..?*; do
+        [ -e "$entry" ] || [ -L "$entry" ] || continue
+        case $entry in
+            lib | cache)
+                mkdir -p "$var/$entry"
+                for inner in "$entry"/* "$entry"/.[!.]*; do
+                    [ -e "$inner" ] || [ -L "$inner" ] || continue
+                    case $package_folders in
+                        *" $inner "*) ln -s "/nfsroot/var/$inner" "$var/$inner" ;;
+                        *) set -- "$@" "$inner" ;;
+                    esac
+                done
+                ;;
+            *) set -- "$@" "$entry" ;;
+        esac
+    done
+    cd "$new_root" || return 1
+    [ $# -gt 0 ] || return 0
+    copy_stream "$tree_root/var" "$var" "$@"
+}
+
+fill_farm() {
+    cd "$new_root" || return 1
+    mkdir -p run tmp proc sys dev initrd
+    chmod 1777 tmp
+    link_entries linked ln -s && link_entries copied cp -d || {
+        report PXE-INIT-tree-links "the farm of links is incomplete" "the message above is the program's word" \
+            "is there memory left? pxeinit.mode=overlay or ro needs less"
+        return 1
+    }
+    if [ "$param_farm" = bind ]; then
+        bind_folders
+        layer_etc
+    fi
+    if [ -d nfsroot/var ] && [ ! -d var ]; then
+        mkdir var
+        copy_var || {
+            rm -rf var
+            report PXE-INIT-tree-var "/var could not be copied into memory" \
+                "the message above is tar's word; mostly the tmpfs root is full" \
+                "more memory, a smaller /var in the tree, or pxeinit.mode=overlay"
+            return 1
+        }
+    fi
+    mkdir -p var
+}
+
+phase_tree() {
+    if [ "$param_mode" = farm ]; then
+        fill_farm || return 1
+    fi
+    cd /
+    fill_dev
+}

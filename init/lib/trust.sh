@@ -1,0 +1,99 @@
+# shellcheck shell=sh disable=SC3043
+# Is the mounted tree what it seems? Three mounts succeed and are useless: owners mapped to nobody (systemd comes up
+# degraded, mount(8) says "must be superuser"), reads that end in EIO (READ_PLUS of some servers), and large folders that
+# cannot be listed (READDIR of newer kernels against some servers). Each is found here in a round trip or two.
+
+tree_init= tree_fault= tree_message=
+
+# large_folders: where an installed system has many entries; the first two that exist are listed.
+large_folders="usr/lib/systemd/system usr/bin lib/systemd/system bin usr/sbin etc"
+
+# check_owner: "/" of a system tree belongs to root.
+check_owner() {
+    local owner
+    owner=$(stat -c %u $nfs_root) || {
+        tree_fault=unreadable
+        tree_message="/ cannot be looked at"
+        return 1
+    }
+    [ "$owner" != 0 ] || return 0
+    tree_fault=owner
+    tree_message="/ belongs to uid $owner, not to root"
+    return 1
+}
+
+# find_init: sets tree_init to the init of the tree, and init_file to the file that it means.
+find_init() {
+    local candidate
+    for candidate in ${param_init:-/sbin/init /usr/lib/systemd/systemd /lib/systemd/systemd /bin/init /etc/init}; do
+        if resolve_in_tree $nfs_root "$candidate" && [ -f "$resolved" ]; then
+            tree_init=$candidate
+            init_file=$resolved
+            return 0
+        fi
+    done
+    tree_fault=no-init
+    tree_message="neither ${param_init:-/sbin/init nor systemd is} there"
+    [ -z "$param_init" ] || tree_message="$param_init is not there"
+    return 1
+}
+
+# check_init: its first bytes can be read, and it may be executed.
+check_init() {
+    local bytes
+    bytes=$(head -c 65536 "$init_file" 2>/tmp/read | wc -c)
+    if [ -s /tmp/read ] || [ "$bytes" -eq 0 ]; then
+        tree_fault=unreadable
+        tree_message="$tree_init cannot be read"
+        if IFS= read -r bytes < /tmp/read; then
+            tree_message="$tree_message (${bytes##*: })"
+        fi
+        return 1
+    fi
+    [ -x "$init_file" ] && return 0
+    tree_fault=no-init
+    tree_message="$tree_init is not executable"
+    return 1
+}
+
+# readdir_errors: sets errors to what the kernel counted for this mount (mountstats, "errors" since Linux 5.3). readdir(3)
+# as a shell sees it hides an error behind the end of the list.
+readdir_errors() {
+    # shellcheck disable=SC2016  # awk's own
+    errors=$(awk -v point=$nfs_root '
+        $1 == "device" { here = ($5 == point) }
+        here && $1 ~ /^READDIR(PLUS)?:$/ && NF >= 10 { sum += $10 }
+        END { print sum + 0 }' /proc/self/mountstats 2>/dev/null)
+    is_number "$errors" || errors=0
+}
+
+# check_listing: a large folder, whole.
+check_listing() {
+    local folder listed=0
+    for folder in $large_folders; do
+        resolve_in_tree $nfs_root "/$folder" && [ -d "$resolved" ] || continue
+        folder=$resolved
+        set -- "$folder"/*
+        readdir_errors
+        if [ "$errors" -ne 0 ]; then
+            tree_fault=listing
+            tree_message="listing ${folder#"$nfs_root"} ends in an error after $# entries"
+            return 1
+        fi
+        if [ ! -e "$1" ] && [ ! -L "$1" ]; then
+            # An empty folder: possible, but no proof either.
+            continue
+        fi
+        listed=$((listed + 1))
+        [ $listed -lt 2 ] || return 0
+    done
+    [ $listed -eq 0 ] || return 0
+    tree_fault=listing
+    tree_message="none of its folders ($large_folders) shows an entry"
+    return 1
+}
+
+# check_tree: of $nfs_root; sets tree_fault and tree_message where it fails.
+check_tree() {
+    check_owner && find_init && check_init && check_listing
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=sh disable=SC3043
+# Phase writable: where the future root is put together, by pxeinit.mode.
+#   farm     a tmpfs with the tree in /nfsroot (tree.sh fills it)
+#   overlay  an overlay of a tmpfs over the tree
+#   ro, rw   the tree itself
+
+new_root=
+tree_root=$nfs_root
+
+# move_mount FROM TO
+move_mount() {
+    mkdir -p "$2" 2>/dev/null
+    mount -o move "$1" "$2"
+}
+
+# report_writable WHAT WHY
+report_writable() {
+    report PXE-INIT-writable-mount "$1" "$2" "try another pxeinit.mode= (farm, overlay, ro, rw), or more memory"
+}
+
+prepare_farm() {
+    if [ ! -d /newroot/nfsroot ]; then
+        mkdir -p /newroot
+        mount -t tmpfs -o mode=0755 tmpfs /newroot || {
+            report_writable "no tmpfs for the root" "the kernel refuses it"
+            return 1
+        }
+        mkdir /newroot/nfsroot
+        move_mount $nfs_root /newroot/nfsroot || {
+            report_writable "the tree cannot be moved to /nfsroot" "the kernel refuses it"
+            return 1
+        }
+    fi
+    tree_root=/newroot/nfsroot
+    new_root=/newroot
+}
+
+prepare_overlay() {
+    local base=$run_dir/overlay
+    mkdir -p /newroot "$base/tree" "$base/top"
+    mount -t tmpfs -o mode=0755 tmpfs "$base/top" && mkdir "$base/top/upper" "$base/top/work" \
+        && move_mount $nfs_root "$base/tree" \
+        && mount -t overlay -o "lowerdir=$base/tree,upperdir=$base/top/upper,workdir=$base/top/work" overlay /newroot || {
+        report_writable "no overlay over the tree" "the kernel refuses it; is the module overlay in the image?"
+        return 1
+    }
+    tree_root=$base/tree
+    new_root=/newroot
+}
+
+phase_writable() {
+    case $param_mode in
+        farm) prepare_farm || return 1 ;;
+        overlay) prepare_overlay || return 1 ;;
+        *) new_root=$nfs_root ;;
+    esac
+    add_state mode "$param_mode"
+}
