@@ -1,0 +1,123 @@
+"""Virtual machines: what one is made of, and QEMU's arguments for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import run
+from .errors import LabError
+
+MAX_NICS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """A network card.
+
+    `network` is `tap` (on the laboratory's bridge) or `user` (QEMU's own, with its DHCP and
+    TFTP servers and the laboratory's loopback as 10.0.2.2). `link` false is a card whose
+    cable is out at power-on. `tftp` and `boot_file` are for `user`.
+    """
+
+    model: str = "virtio-net-pci"
+    mac: str = ""
+    network: str = "tap"
+    bridge: str = "br0"
+    link: bool = True
+    tftp: Path | None = None
+    boot_file: str = "/pxelinux.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A client: with `kernel` QEMU loads it itself, without it the card's ROM boots by PXE.
+
+    `initrd` files are loaded as one, in this order. With `guest`, a segment is added that
+    brings a root shell on the second serial port of the booted system. `console=ttyS0` is
+    put before `append`. `memory` is in MiB. With `reboot` false a reboot ends the machine.
+    `files` are further small files for the initrd (hooks, configuration).
+    """
+
+    kernel: Path | None = None
+    initrd: tuple[Path, ...] = ()
+    append: str = ""
+    nics: tuple[Nic, ...] = (Nic(),)
+    memory: int = 1024
+    uefi: bool = False
+    guest: bool = True
+    reboot: bool = False
+    cpu: str = "max"
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the laboratory made for one machine: sockets, taps, addresses, files."""
+
+    console: int
+    guest: int
+    control: int
+    taps: tuple[str, ...]
+    macs: tuple[str, ...]
+    initrd: Path | None
+    variables: Path | None
+
+
+def uefi_firmware() -> tuple[Path, Path]:
+    """Return OVMF's code and its template of variables."""
+    folder = "/usr/share/OVMF"
+    code = run.need_file([f"{folder}/OVMF_CODE_4M.fd", f"{folder}/OVMF_CODE.fd"], "OVMF", "ovmf")
+    variables = run.need_file([f"{folder}/{code.name.replace('CODE', 'VARS')}"], "OVMF", "ovmf")
+    return code, variables
+
+
+def _network(nics: tuple[Nic, ...], wiring: Wiring, direct: bool) -> list[str]:
+    words = []
+    taps = iter(wiring.taps)
+    for number, (nic, mac) in enumerate(zip(nics, wiring.macs, strict=True)):
+        if nic.network == "tap":
+            backend = f"tap,id=net{number},ifname={next(taps)},script=no,downscript=no"
+        elif nic.network == "user":
+            backend = f"user,id=net{number}"
+            if nic.tftp is not None:
+                backend += f",tftp={nic.tftp},bootfile={nic.boot_file}"
+        else:
+            raise LabError(f"a network card's network is tap or user, not {nic.network!r}")
+        device = f"{nic.model},id=nic{number},netdev=net{number},mac={mac}"
+        device += ",romfile=" if direct else f",bootindex={number + 1}"
+        words += ["-netdev", backend, "-device", device]
+    return words
+
+
+def arguments(machine: Machine, wiring: Wiring) -> list[str]:
+    """Return QEMU's command line for the machine."""
+    words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
+    words += ["-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", machine.cpu]
+    words += ["-smp", "1", "-m", str(machine.memory)]
+    ports = (("console", wiring.console), ("guest", wiring.guest), ("control", wiring.control))
+    for name, descriptor in ports:
+        words += ["-chardev", f"socket,id={name},fd={descriptor}"]
+    words += ["-serial", "chardev:console", "-serial", "chardev:guest"]
+    words += ["-mon", "chardev=control,mode=control"]
+    if not machine.reboot:
+        words.append("-no-reboot")
+    if any(not nic.link for nic in machine.nics):
+        words.append("-S")
+    if machine.uefi:
+        code, _ = uefi_firmware()
+        words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"]
+        words += ["-drive", f"if=pflash,unit=1,format=raw,file={wiring.variables}"]
+    if machine.kernel is not None:
+        words += ["-kernel", str(machine.kernel), "-append", command_line(machine)]
+        if wiring.initrd is not None:
+            words += ["-initrd", str(wiring.initrd)]
+    words += _network(machine.nics, wiring, machine.kernel is not None)
+    return [*words, *machine.arguments]
+
+
+def command_line(machine: Machine) -> str:
+    """Return the kernel's command line: the console first, then what was asked for."""
+    if "console=" in machine.append:
+        return machine.append
+    return f"console=ttyS0 {machine.append}".strip()

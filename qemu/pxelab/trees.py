@@ -1,0 +1,129 @@
+"""Installed system trees: real Debian, made by mmdebstrap, kept in a cache.
+
+A tree in the cache is never written to again; a test that wants another one uses
+`Lab.variant`. The cache is `$MKPXEINIT_CACHE`, else `~/.cache/mkpxeinit`.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import run
+from .errors import LabError
+from .namespace import Namespace
+
+RECIPE = 1
+PACKAGES = (
+    "linux-image-amd64",
+    "systemd-sysv",
+    "udev",
+    "kmod",
+    "dbus",
+    "busybox-static",
+    "iproute2",
+    "procps",
+    "nfs-common",
+    "login",
+)
+DEFAULT_MIRROR = "http://deb.debian.org/debian"
+BOOTSTRAP_SECONDS = 1500.0
+# Lists of suites that are still growing may be past their valid-until date.
+_STABLE = ("bullseye", "bookworm", "trixie")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A tree in the cache; usable wherever a path is."""
+
+    path: Path
+    suite: str
+
+    def __fspath__(self) -> str:
+        """Return the tree's folder."""
+        return str(self.path)
+
+    @property
+    def vmlinuz(self) -> Path:
+        """The tree's kernel (the one with the highest name)."""
+        kernels = sorted((self.path / "boot").glob("vmlinuz-*"))
+        if not kernels:
+            raise LabError(f"{self.path}: no kernel in boot/")
+        return kernels[-1]
+
+    @property
+    def release(self) -> str:
+        """The kernel's release, as `uname -r` says it."""
+        return self.vmlinuz.name.removeprefix("vmlinuz-")
+
+
+def cache_folder() -> Path:
+    """Return the cache's folder, which exists."""
+    given = os.environ.get("MKPXEINIT_CACHE")
+    folder = Path(given) if given else Path.home() / ".cache" / "mkpxeinit"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file, waiting for whoever has it."""
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def mirror() -> str:
+    """Return the Debian mirror that this machine's apt uses, else Debian's own."""
+    listed = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for path in listed:
+        text = path.read_text(errors="replace") if path.is_file() else ""
+        for found in re.finditer(r"^\s*(?:deb\s+(?:\[[^]]*\]\s+)?|URIs:\s*)(https?://\S+)", text, re.M):
+            if found[1].rstrip("/").endswith("/debian"):
+                return found[1].rstrip("/")
+    return DEFAULT_MIRROR
+
+
+def debian(suite: str, extra: Sequence[str] = ()) -> Tree:
+    """Return a Debian tree of the suite, with more packages if wanted.
+
+    Makes it when the cache lacks it: about a minute and 700 MB. Several processes may ask
+    at once; one makes it. Raises LabError with mmdebstrap's last words.
+    """
+    packages = (*PACKAGES, *sorted(extra))
+    key = hashlib.sha256("\n".join((suite, str(RECIPE), *packages)).encode()).hexdigest()[:12]
+    folder = cache_folder() / "trees"
+    folder.mkdir(exist_ok=True)
+    tree = Tree(folder / f"{suite}-{key}", suite)
+    if not tree.path.is_dir():
+        with locked(folder / f"{suite}-{key}.lock"):
+            if not tree.path.is_dir():
+                _bootstrap(suite, packages, tree.path)
+    return tree
+
+
+def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
+    """Make a tree under another name and give it its own only when it is whole."""
+    if os.geteuid() != 0:
+        raise LabError(f"no {suite} tree in the cache, and only root can make one")
+    run.program("mmdebstrap")
+    unfinished = target.with_name(f"{target.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    words = ["mmdebstrap", "--mode=root", "--variant=minbase", "--format=directory"]
+    words += [f"--include={','.join(packages)}", "--aptopt=Acquire::Languages none"]
+    if suite not in _STABLE:
+        words.append("--aptopt=Acquire::Check-Valid-Until false")
+    words += [suite, str(unfinished), mirror()]
+    with tempfile.TemporaryDirectory(prefix="pxelab-") as scratch, Namespace(Path(scratch), share_net=True) as space:
+        done = space.run(words, timeout=BOOTSTRAP_SECONDS, check=False)
+    if done.returncode != 0:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        last = "\n".join(done.stderr.decode(errors="replace").splitlines()[-15:])
+        raise LabError(f"mmdebstrap could not make a {suite} tree:\n{last}")
+    unfinished.rename(target)
