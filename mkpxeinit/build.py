@@ -1,0 +1,133 @@
+"""The whole build as two steps for other programs: `plan` decides everything, `write` makes the image."""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkpxeinit import busybox, content, elf, resources, selection
+from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.image import assemble, compress
+from mkpxeinit.image.output import replacing
+from mkpxeinit.image.plan import Plan, make_plan
+from mkpxeinit.kernel import index as kernel_index
+from mkpxeinit.kernel import release as kernel_release
+from mkpxeinit.sysroot import Sysroot
+
+MAX_CMDLINE = 4096  # bytes; COMMAND_LINE_SIZE is 2048 or 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a build is told."""
+
+    sysroot: Path
+    output: Path | None = None
+    cmdline: str = ""
+    kernel_release: str | None = None
+    busybox: Path | None = None
+    modules: tuple[str, ...] = ()
+    pci_classes: tuple[PciClass, ...] = (PciClass("02"),)
+    compressor: compress.Compressor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build that is decided and not yet written; `notes` are remarks for the user."""
+
+    release: str
+    output: Path
+    plan: Plan
+    modules: tuple[selection.Selected, ...]
+    compressor: compress.Compressor
+    mtime: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was written: bytes of the image, and the seconds that it took."""
+
+    size: int
+    seconds: float
+
+
+def plan(options: Options, environment: Mapping[str, str] | None = None) -> Build:
+    """Return the complete build for `options`; MkpxeinitError if it cannot work. Nothing is written."""
+    mtime = _source_date(os.environ if environment is None else environment)
+    check_cmdline(options.cmdline)
+    tree = Sysroot.open(options.sysroot)
+    choice = kernel_release.choose_release(tree, options.kernel_release)
+    release = choice.release
+    notes = []
+    if len(choice.found) > 1 and options.kernel_release is None:
+        notes.append(f"kernel releases here: {', '.join(choice.found)}; taking the newest, {release}")
+    config = kernel_release.read_config(tree, release)
+    compressor = options.compressor or compress.choose(config, release)
+    compress.check_readable(compressor, config, release)
+    if config is None:
+        notes.append(f"no configuration of kernel {release} in the tree: compressing with {compressor}")
+
+    index = kernel_index.read_index(tree, release)
+    chosen = selection.select(index, options.pci_classes, options.modules)
+    machine = _machine(tree, index, chosen)
+    box, remarks = busybox.find(tree, options.busybox, machine, config or {})
+    lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
+    if lacking:
+        remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
+    named = (name for given in options.modules for name in index.lookup(given) if name in chosen.names)
+    segments = (
+        content.modules(tree, index, chosen, machine),
+        content.programs(box),
+        content.client(resources.folder("init")),
+        content.configuration(release, options.cmdline, tuple(dict.fromkeys(named))),
+    )
+    return Build(
+        release=release,
+        output=options.output or Path(f"pxeinit-{release}.img"),
+        plan=make_plan(segments),
+        modules=chosen.modules,
+        compressor=compressor,
+        mtime=mtime,
+        notes=(*notes, *chosen.notes, *remarks),
+    )
+
+
+def write(build: Build) -> Result:
+    """Write the image of `build`, whole or not at all; MkpxeinitError if that fails."""
+    start = time.monotonic()
+    size = 0
+    with replacing(build.output) as file:
+        for segment in assemble.assemble(build.plan, build.compressor, build.mtime):
+            file.write(segment)
+            size += len(segment)
+    return Result(size, time.monotonic() - start)
+
+
+def check_cmdline(text: str) -> None:
+    """UsageError if `text` cannot be a line of kernel parameters."""
+    if not text.isprintable():
+        raise UsageError(f"--cmdline {printable(text)!r}: one line of printable characters only")
+    if len(text.encode("utf-8", "surrogateescape")) > MAX_CMDLINE:
+        raise UsageError(f"--cmdline: longer than {MAX_CMDLINE} bytes")
+
+
+def _source_date(environment: Mapping[str, str]) -> int:
+    """Return the time for all files in the image (https://reproducible-builds.org/specs/source-date-epoch/)."""
+    text = environment.get("SOURCE_DATE_EPOCH") or "0"
+    if not (text.isascii() and text.isdigit() and int(text) <= 0xFFFFFFFF):
+        raise UsageError(
+            f"SOURCE_DATE_EPOCH {printable(text)!r} is not a number of seconds up to {0xFFFFFFFF}"
+        )
+    return int(text)
+
+
+def _machine(
+    tree: Sysroot, index: kernel_index.ModuleIndex, chosen: selection.Selection
+) -> elf.Machine | None:
+    """Return the machine of the kernel, as its first module says; None if all is built in."""
+    if not chosen.modules:
+        return None
+    return assemble.load_module(*content.find_module(tree, index, chosen.modules[0].module))[1]

@@ -1,0 +1,162 @@
+"""The busybox of an image: where it comes from, whether it can run there, what it can do.
+
+Nothing is executed: the tree may be another machine's, or hostile.
+"""
+
+import itertools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkpxeinit import elf
+from mkpxeinit.errors import MkpxeinitError, ProgramError, SysrootError, os_cause, printable
+from mkpxeinit.sysroot import Sysroot, read_regular
+
+PLACES = (
+    "/bin/busybox",
+    "/usr/bin/busybox",
+    "/sbin/busybox",
+    "/bin/busybox.static",
+    "/usr/lib/busybox/busybox",
+)
+_HOST = Path("/bin/busybox")
+_MAX = 64 << 20  # bytes
+_HINT = "install busybox-static into the tree or on this machine, or give one with --busybox"
+
+# libbb's applet_names: names in the order of strcmp(3), each ended by a NUL, an empty one at the end
+# (include/applet_tables.h, made by applets/applet_tables.c).
+_NAME = re.compile(rb"[a-z0-9\[][a-z0-9_.+\[-]{0,31}")
+_RUN = re.compile(rb"(?:[a-z0-9\[][a-z0-9_.+\[-]{0,31}\0)+")
+
+# A kernel that also runs programs of a smaller machine, and the option that says so.
+_COMPAT = {
+    ("EM_X86_64", "EM_386"): "IA32_EMULATION",
+    ("EM_AARCH64", "EM_ARM"): "COMPAT",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Busybox:
+    """A static busybox: its bytes, the names of its applets, and where it was found, for messages."""
+
+    data: bytes
+    applets: tuple[str, ...]
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Applets that the client uses; without a required one it cannot boot."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+
+def read_needs(path: Path) -> Needs:
+    """Return the list in `path`: a name a line, `?` in front of one that the client can do without."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in path.read_text("ascii").splitlines()]
+    except OSError as error:
+        raise MkpxeinitError(f"{path}: {os_cause(error)}; mkpxeinit is not installed completely") from error
+    names = [name for line in lines for name in line.split()]
+    return Needs(
+        tuple(name for name in names if not name.startswith("?")),
+        tuple(name[1:] for name in names if name.startswith("?")),
+    )
+
+
+def applet_names(data: bytes) -> tuple[str, ...]:
+    """Return the applets named in the busybox program `data`; empty if it has no table of them.
+
+    Of all runs of NUL-ended names, the longest sorted stretch that has `mount` is taken: the table of
+    a busybox with a hundred applets stands out from all other strings.
+    """
+    best: list[bytes] = []
+    for run in _RUN.finditer(data):
+        if b"mount\0" not in run[0]:
+            continue
+        stretch: list[bytes] = []
+        for name in itertools.chain(run[0].split(b"\0")[:-1], [b""]):
+            if stretch and name <= stretch[-1]:
+                if b"mount" in stretch and len(stretch) > len(best):
+                    best = stretch
+                stretch = []
+            stretch.append(name)
+    return tuple(name.decode("ascii") for name in best)
+
+
+def check(data: bytes, shown: str, machine: elf.Machine | None, config: Mapping[str, str]) -> Busybox:
+    """Return the program `data` as Busybox; ProgramError if it is dynamic, of another machine, or none.
+
+    `machine` is the kernel's (None: unknown), `config` its configuration.
+    """
+    facts = elf.inspect(data, shown)
+    if facts.interpreter is not None:
+        raise ProgramError(f"{shown}: dynamic, needs {printable(facts.interpreter)}; {_HINT}")
+    if machine is not None and facts.machine != machine:
+        option = _COMPAT.get((machine.name, facts.machine.name))
+        if option is None or config.get(option) != "y":
+            raise ProgramError(f"{shown}: for {facts.machine}, but the kernel is for {machine}; {_HINT}")
+    applets = applet_names(data)
+    if not applets:
+        raise ProgramError(f"{shown}: no table of applets in it, so it is no busybox; {_HINT}")
+    return Busybox(data, applets, shown)
+
+
+def find(
+    sysroot: Sysroot,
+    given: Path | None,
+    machine: elf.Machine | None,
+    config: Mapping[str, str],
+    host: Path = _HOST,
+) -> tuple[Busybox, tuple[str, ...]]:
+    """Return the busybox `given`, else the tree's, else this machine's; and remarks for the user.
+
+    ProgramError if there is none that can run under the tree's kernel.
+    """
+    if given is not None:
+        return check(_read(given, str(given)), printable(given), machine, config), ()
+    seen: list[str] = []
+    for place in PLACES:
+        if not sysroot.exists(place):
+            continue
+        try:
+            path = sysroot.resolve(place)
+            return check(_read(path, sysroot.show(place)), sysroot.show(place), machine, config), tuple(seen)
+        except (ProgramError, SysrootError) as error:
+            seen.append(_without_hint(error))
+    if host.exists():
+        try:
+            found = check(_read(host, str(host)), str(host), machine, config)
+        except ProgramError as error:
+            seen.append(_without_hint(error))
+        else:
+            seen.append(f"the tree has no static busybox: taking this machine's {host}")
+            return found, tuple(seen)
+    seen_text = f" ({'; '.join(dict.fromkeys(seen))})" if seen else ""
+    raise ProgramError(
+        f"{sysroot.show(PLACES[0])}: no static busybox in the tree or here{seen_text}; {_HINT}"
+    )
+
+
+def _without_hint(error: MkpxeinitError) -> str:
+    return str(error).removesuffix(f"; {_HINT}")
+
+
+def _read(path: Path, shown: str) -> bytes:
+    try:
+        return read_regular(path.resolve(), _MAX)
+    except OSError as error:
+        raise ProgramError(f"{printable(shown)}: {os_cause(error)}; {_HINT}") from error
+
+
+def missing(busybox: Busybox, needs: Needs) -> tuple[str, ...]:
+    """Return the optional applets that `busybox` lacks; ProgramError if it lacks a required one."""
+    lacking = [name for name in needs.required if name not in busybox.applets]
+    if lacking:
+        raise ProgramError(
+            f"{busybox.shown}: lacks applets that the client needs: {', '.join(lacking)}; "
+            "take Debian's busybox-static or build one from busybox-configs/"
+        )
+    return tuple(name for name in needs.optional if name not in busybox.applets)

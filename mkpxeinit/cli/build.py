@@ -1,0 +1,166 @@
+"""`mkpxeinit build`."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from mkpxeinit import build
+from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.image.compress import Compressor
+from mkpxeinit.image.entry import CharDevice, File, Symlink, type_letter
+from mkpxeinit.image.plan import Planned
+
+_T = TypeVar("_T")
+
+
+def _parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parameter, object], object]:
+    """Return a click callback that reads one value, or several, by `parse`."""
+
+    def callback(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
+        try:
+            if isinstance(value, tuple):
+                return tuple(parse(each) for each in value)
+            return None if value is None else parse(str(value))
+        except UsageError as error:
+            raise click.BadParameter(str(error), ctx, parameter) from error
+
+    return callback
+
+
+def _checked_cmdline(text: str) -> str:
+    build.check_cmdline(text)
+    return text
+
+
+@click.command(
+    name="build",
+    short_help="Make an initrd from an installed system tree.",
+    epilog="""\b
+Examples:
+  mkpxeinit build --sysroot /netboot/pxeclient
+  mkpxeinit build --sysroot / --output /srv/tftp/office.img --cmdline 'panic=30'
+  mkpxeinit build --sysroot DIR --module r8152 --module xhci_pci   (a USB network card)
+  mkpxeinit build --sysroot DIR --dry-run -v                       (what would go in, and why)
+""",
+)
+@click.option(
+    "--sysroot",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder of the installed system: its kernel's modules go into the image.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The image. [default: ./pxeinit-RELEASE.img]",
+)
+@click.option("--kernel-release", metavar="RELEASE", help="Kernel to take. [default: the newest of the tree]")
+@click.option(
+    "--pci-class",
+    "classes",
+    multiple=True,
+    default=("02",),
+    metavar="CC[SS]",
+    callback=_parsed(PciClass.parse),
+    help="Drivers for this PCI class, perhaps subclass, in hexadecimal; repeatable. 02 means wired networks, "
+    "0280 wireless ones. [default: 02]",
+)
+@click.option(
+    "--module",
+    "modules",
+    multiple=True,
+    metavar="NAME",
+    help="Take this module too, and load it at boot; repeatable.",
+)
+@click.option(
+    "--busybox",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A static busybox for the image. [default: the tree's, else this machine's]",
+)
+@click.option(
+    "--cmdline",
+    default="",
+    metavar="PARAMETERS",
+    callback=_parsed(_checked_cmdline),
+    help="Kernel parameters that the client reads before those of the loader.",
+)
+@click.option(
+    "--compress",
+    "compressor",
+    metavar="zstd|gzip|xz|none[:LEVEL]",
+    callback=_parsed(Compressor.parse),
+    help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
+)
+@click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more; with --dry-run, the reason of each entry.")
+def command(
+    sysroot: Path,
+    output: Path | None,
+    kernel_release: str | None,
+    classes: tuple[PciClass, ...],
+    modules: tuple[str, ...],
+    busybox: Path | None,
+    cmdline: str,
+    compressor: Compressor | None,
+    dry_run: bool,
+    verbose: bool,
+) -> None:
+    """Make an initrd from the installed system in --sysroot.
+
+    The image holds the drivers and the NFS client of the tree's kernel, busybox and the program that
+    finds, checks and starts the tree over the network. It appears whole or not at all.
+    """
+    start = time.monotonic()
+    decided = build.plan(
+        build.Options(
+            sysroot=sysroot,
+            output=output,
+            cmdline=cmdline,
+            kernel_release=kernel_release,
+            busybox=busybox,
+            modules=modules,
+            pci_classes=classes,
+            compressor=compressor,
+        )
+    )
+    for note in decided.notes:
+        _log(note)
+    if verbose:
+        _log(f"kernel {decided.release}, compressor {decided.compressor}")
+    if dry_run:
+        for item in decided.plan.items():
+            click.echo(_line(item, verbose))
+        return
+    if verbose:
+        for selected in decided.modules:
+            _log(f"module {selected.module.name}: {selected.reason}")
+    result = build.write(decided)
+    files = sum(isinstance(item.entry, File) for item in decided.plan.items())
+    seconds = time.monotonic() - start
+    _log(
+        f"{printable(decided.output)}: {len(decided.modules)} modules, {files} files, "
+        f"{result.size} bytes, {seconds:.1f} s"
+    )
+
+
+def _log(text: str) -> None:
+    click.echo(f"mkpxeinit: {text}", err=True)
+
+
+def _line(item: Planned, verbose: bool) -> str:
+    """Return a line of the plan: type and mode, path, what it points to, and the reason if `verbose`."""
+    entry = item.entry
+    line = f"{type_letter(entry)}{entry.mode:04o} {printable(entry.path)}"
+    if isinstance(entry, Symlink):
+        line += f" -> {printable(entry.target)}"
+    elif isinstance(entry, CharDevice):
+        line += f" {entry.major},{entry.minor}"
+    return f"{line}\t{item.reason}" if verbose else line

@@ -1,0 +1,102 @@
+"""The group of verbs, each imported when it is called, and the one place that reports errors."""
+
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import click
+
+from mkpxeinit import __version__
+from mkpxeinit.errors import MkpxeinitError, UsageError, os_cause, printable
+
+# Verb: what the overview says of it. The module of the same name has the function `command`.
+_VERBS = {
+    "build": "Make an initrd from an installed system tree.",
+    "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
+}
+
+
+class _Verbs(click.Group):
+    """Verbs whose modules are imported only when they are used: `--help` stays quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="mkpxeinit", message="%(prog)s %(version)s")
+def group() -> None:
+    r"""Build initrds that boot diskless clients over the network, from an installed system tree.
+
+    \b
+    Example:
+      mkpxeinit build --sysroot /netboot/pxeclient --output /srv/tftp/pxeclient.img
+    """
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0 done, 1 failed, 2 wrong usage."""
+    previous = _stop_cleanly()
+    try:
+        code = group.main(arguments, prog_name="mkpxeinit", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Abort:
+        return _fail("interrupted", 130)
+    except click.UsageError as error:
+        hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
+        return _fail(f"{error.format_message().rstrip('.')}{hint}", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 1)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except MkpxeinitError as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:
+        # The reader of stdout has gone; Python would complain about it once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        name = f"{printable(error.filename)}: " if error.filename else ""
+        return _fail(f"{name}{os_cause(error)}", 1)
+    except MemoryError:
+        return _fail("out of memory", 1)
+    except Exception as error:
+        if os.environ.get("MKPXEINIT_DEBUG"):
+            raise
+        text = printable(f"{type(error).__name__}: {error}")
+        return _fail(f"unexpected error: {text}; set MKPXEINIT_DEBUG=1 for details, and please report it", 1)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _fail(message: str, code: int) -> int:
+    """Print `message`, one line, on stderr; return `code`."""
+    line = " ".join(part.strip() for part in message.splitlines())
+    click.echo(f"mkpxeinit: {line}", err=True)
+    return code
+
+
+def _stop_cleanly() -> dict[int, Any]:
+    """Make SIGTERM and SIGHUP unwind the stack, so that temporary files go; return the old handlers."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    handler: Callable[[int, FrameType | None], None] = stop
+    return {number: signal.signal(number, handler) for number in (signal.SIGTERM, signal.SIGHUP)}

@@ -1,0 +1,135 @@
+"""What goes into an image: its four segments, the one that changes least first.
+
+modules: the kernel's; programs: busybox; client: `init/`; configuration: what this build was told.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+
+from mkpxeinit import __version__
+from mkpxeinit.busybox import Busybox
+from mkpxeinit.elf import Machine
+from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause, printable
+from mkpxeinit.image.entry import CharDevice, Directory, File, ModuleFile, Symlink
+from mkpxeinit.image.plan import Planned, Segment, make_segment
+from mkpxeinit.kernel.index import Module, ModuleIndex
+from mkpxeinit.kernel.release import MODULES
+from mkpxeinit.selection import Selection
+from mkpxeinit.sysroot import Sysroot
+
+_FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
+
+
+def modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection, machine: Machine | None) -> Segment:
+    """Return the segment of the selected modules and the lists that modprobe reads, cut down to them."""
+    folder = PurePosixPath("lib/modules") / index.release
+    items = [Planned(Directory(folder), "modules of this kernel")]
+    for each in selection.modules:
+        source = ModuleFile(*find_module(sysroot, index, each.module), machine)
+        items.append(Planned(File(folder / each.module.plain_path, source), str(each.reason)))
+    for name, text in _lists(index, selection):
+        data = text.encode("utf-8", "surrogateescape")
+        items.append(Planned(File(folder / name, data), "read by modprobe"))
+    return make_segment("modules", items)
+
+
+def find_module(sysroot: Sysroot, index: ModuleIndex, module: Module) -> tuple[Path, str]:
+    """Return the host path of `module` and its name for messages; KernelError if there is no such file."""
+    inside = f"{MODULES}/{index.release}/{module.path}"
+    if not sysroot.is_file(inside):
+        raise KernelError(
+            f"{sysroot.show(inside)}: listed in modules.dep, but no such file; "
+            f"run depmod -b {sysroot.show('/')} {index.release}, or install the kernel's package again"
+        )
+    return sysroot.resolve(inside), sysroot.show(inside)
+
+
+def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]]:
+    """Yield name and text of the lists for the image: depmod's, cut down to its modules, all unpacked."""
+    paths = {each.module.name: each.module.plain_path for each in selection.modules}
+    yield (
+        "modules.dep",
+        "".join(
+            f"{each.module.plain_path}:{''.join(f' {paths[need]}' for need in each.module.needs)}\n"
+            for each in selection.modules
+        ),
+    )
+    yield (
+        "modules.alias",
+        "".join(f"alias {a.pattern} {a.module}\n" for a in index.aliases if a.module in paths),
+    )
+    yield (
+        "modules.softdep",
+        "".join(
+            f"{soft.line}\n" for name in paths for soft in index.soft.get(name, ()) if soft.kind == "softdep"
+        ),
+    )
+    yield "modules.builtin", index.builtin_text
+
+
+def programs(busybox: Busybox) -> Segment:
+    """Return the segment of busybox and a link for each of its applets."""
+    reason = f"busybox of {busybox.shown}"
+    binary = PurePosixPath("bin/busybox")
+    items = [
+        Planned(File(binary, busybox.data, 0o755), reason),
+        # The kernel calls /sbin/modprobe.
+        Planned(Symlink(PurePosixPath("sbin"), "bin"), "the kernel calls /sbin/modprobe"),
+    ]
+    for name in busybox.applets:
+        if name != binary.name:
+            items.append(Planned(Symlink(binary.with_name(name), binary.name), f"applet of {reason}"))
+    return make_segment("programs", items)
+
+
+def client(init: Path) -> Segment:
+    """Return the segment of the client in the folder `init`, and of the folders that it needs."""
+    items = [
+        Planned(Directory(PurePosixPath(name)), "mount point or folder of the client") for name in _FOLDERS
+    ]
+    items += [
+        Planned(Directory(PurePosixPath("tmp"), 0o1777), "folder of the client"),
+        Planned(Directory(PurePosixPath("root"), 0o700), "folder of the client"),
+        Planned(CharDevice(PurePosixPath("dev/console"), 5, 1, 0o600), "standard streams of init"),
+        Planned(CharDevice(PurePosixPath("dev/null"), 1, 3, 0o666), "needed before devtmpfs"),
+    ]
+    library = PurePosixPath("lib/pxeinit")
+    try:
+        for path in sorted(init.iterdir()):
+            if not path.is_file() or path.name.startswith("."):
+                continue
+            data = path.read_bytes()
+            # A wheel may lose the mode, not the first line.
+            if path.name == "init":
+                items.append(Planned(File(PurePosixPath("init"), data, 0o755), "started by the kernel"))
+            elif data.startswith(b"#!"):
+                items.append(Planned(File(library / path.name, data, 0o755), "program of the client"))
+        for path in sorted(init.glob("lib/*.sh")):
+            items.append(Planned(File(library / path.name, path.read_bytes()), "part of init"))
+    except OSError as error:
+        raise MkpxeinitError(
+            f"{printable(init)}: {os_cause(error)}; mkpxeinit is not installed completely"
+        ) from error
+    if not any(item.entry.path == PurePosixPath("init") for item in items):
+        raise MkpxeinitError(f"{printable(init / 'init')}: missing; mkpxeinit is not installed completely")
+    return make_segment("client", items)
+
+
+def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> Segment:
+    """Return the segment of what this build was told, which the client reads."""
+    texts = {
+        "etc/cmdline": (f"{cmdline}\n" if cmdline else "", "--cmdline"),
+        "etc/pxeinit/release": (f"{release}\n", "the kernel that this image is for"),
+        "etc/pxeinit/version": (f"{__version__}\n", "the mkpxeinit that made this image"),
+        "etc/pxeinit/modules": ("".join(f"{name}\n" for name in extra_modules), "--module"),
+        "etc/hosts": ("127.0.0.1 localhost\n::1 localhost\n", "names without a DNS server"),
+        "etc/passwd": ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
+        "etc/group": ("root:x:0:\n", "names in listings"),
+    }
+    return make_segment(
+        "configuration",
+        (
+            Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), reason)
+            for path, (text, reason) in texts.items()
+        ),
+    )

@@ -1,0 +1,53 @@
+"""What an ELF file says about itself, read with pyelftools; nothing is executed."""
+
+import io
+from dataclasses import dataclass
+
+from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import InterpSegment
+
+from mkpxeinit.errors import ProgramError
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What must be equal for a program to run on a kernel: `name` is elf(5)'s, as in EM_X86_64."""
+
+    name: str
+    bits: int
+    little_endian: bool
+
+    def __str__(self) -> str:
+        order = "" if self.little_endian else ", big endian"
+        return f"{self.name.removeprefix('EM_')} ({self.bits} bits{order})"
+
+
+@dataclass(frozen=True, slots=True)
+class Elf:
+    """An ELF file's machine, and the interpreter that it asks for: None if it is static."""
+
+    machine: Machine
+    interpreter: str | None
+
+
+def inspect(data: bytes, shown: str) -> Elf:
+    """Return what the ELF file `data` says; ProgramError, naming it `shown`, if it is none or damaged."""
+    if not data.startswith(b"\x7fELF"):
+        raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
+    try:
+        elf = ELFFile(io.BytesIO(data))
+        interpreter = None
+        for segment in elf.iter_segments():
+            if isinstance(segment, InterpSegment):
+                interpreter = segment.get_interp_name()
+            elif segment["p_offset"] + segment["p_filesz"] > len(data):
+                raise ProgramError(f"{shown}: truncated ELF file")
+        end = elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]
+        machine = Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
+    except ProgramError:
+        raise
+    except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
+        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+    if end > len(data):
+        raise ProgramError(f"{shown}: truncated ELF file")
+    return Elf(machine, interpreter)

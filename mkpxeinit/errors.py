@@ -1,0 +1,35 @@
+"""The errors that are raised on purpose; `cli` alone turns them into text and an exit code."""
+
+
+class MkpxeinitError(Exception):
+    """Base of all of them. The message names the file, the cause, and the way out, in one line."""
+
+
+class UsageError(MkpxeinitError):
+    """An option's value makes no sense (exit code 2)."""
+
+
+class SysrootError(MkpxeinitError):
+    """The system tree lacks something, or something in it cannot be read."""
+
+
+class KernelError(MkpxeinitError):
+    """What a kernel release says about its modules is missing, damaged, or not enough."""
+
+
+class ProgramError(MkpxeinitError):
+    """A program for the image is missing, or cannot run in it."""
+
+
+class ImageError(MkpxeinitError):
+    """The image cannot be written."""
+
+
+def printable(text: object) -> str:
+    """Return `text` on one line, without control characters: names from a sysroot may hold any."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+
+
+def os_cause(error: OSError) -> str:
+    """Return the cause without the file name and number that str() would add."""
+    return error.strerror or type(error).__name__

@@ -1,0 +1,1 @@
+"""What the clients have: PCI classes so far."""

@@ -1,0 +1,74 @@
+"""PCI device classes, and which drivers serve them.
+
+Class codes are those of `include/linux/pci_ids.h`: two hexadecimal digits of base class, two of
+subclass. modules.alias says little about classes (nearly every network driver's entry leaves it
+open, since ids suffice), so for class 02 the driver's place in the kernel's source counts as well.
+"""
+
+import re
+from dataclasses import dataclass
+
+from mkpxeinit.errors import UsageError, printable
+
+NETWORK = "02"
+_CLASS = re.compile(r"(?:0x)?([0-9a-fA-F]{2})([0-9a-fA-F]{2})?")
+_ALIAS = re.compile(r"pci:v[^ ]*bc(?P<base>[0-9A-F]{2}|\*)sc(?P<sub>[0-9A-F]{2}|\*)i[^ ]*")
+
+# Folders under drivers/net that are not wired Ethernet, and the subclass that asks for them. Modules
+# in any other folder, and beside the folders, are Ethernet (0200).
+_PLACES = {
+    "arcnet": "80",
+    "can": "80",
+    "fddi": "02",
+    "hamradio": "80",
+    "hippi": "80",
+    "ieee802154": "80",
+    "wan": "80",
+    "wireless": "80",
+    "wwan": "80",
+}
+# A plain `02` asks for what machines boot from: cables.
+WIRED = frozenset({"00", "02"})
+
+
+@dataclass(frozen=True, slots=True)
+class PciClass:
+    """A base class and perhaps a subclass, as upper-case hexadecimal digits."""
+
+    base: str
+    sub: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "PciClass":
+        """Return the class that `CC` or `CCSS` names; UsageError if it is neither."""
+        match = _CLASS.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"PCI class {printable(text)!r} is not two or four hexadecimal digits, as in 02 or 0280"
+            )
+        return cls(match[1].upper(), match[2].upper() if match[2] else None)
+
+    def __str__(self) -> str:
+        return self.base + (self.sub or "")
+
+    def wants(self, sub: str) -> bool:
+        """Say whether devices of subclass `sub` are asked for; a plain 02 means wired networks."""
+        if self.sub is not None:
+            return sub == self.sub
+        return self.base != NETWORK or sub in WIRED
+
+    def names(self, pattern: str) -> bool:
+        """Say whether the alias `pattern` names this class; one that leaves the class open does not."""
+        match = _ALIAS.fullmatch(pattern)
+        if match is None or match["base"] != self.base:
+            return False
+        return self.wants(match["sub"]) if match["sub"] != "*" else True
+
+
+def network_subclass(path: str) -> str | None:
+    """Return the subclass of class 02 that the module at `path` serves, None if it is no network driver."""
+    _, found, rest = f"/{path}".partition("/drivers/net/")
+    if not found:
+        return None
+    folder, slash, _ = rest.partition("/")
+    return _PLACES.get(folder, "00") if slash else "00"

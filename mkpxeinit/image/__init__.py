@@ -1,0 +1,1 @@
+"""The image: its entries, their plan, and how it is written."""

@@ -1,0 +1,56 @@
+"""From a plan to the bytes of an image: files read side by side, archives written in order."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mkpxeinit import elf
+from mkpxeinit.errors import ImageError, ProgramError, os_cause
+from mkpxeinit.image import compress, cpio
+from mkpxeinit.image.entry import Entry, File
+from mkpxeinit.image.plan import Plan
+from mkpxeinit.sysroot import read_regular
+
+MAX_FILE = 512 << 20  # bytes; a module this large is none
+_AGAIN = "install the kernel's package again"
+
+
+def load_module(path: Path, shown: str) -> tuple[bytes, elf.Machine]:
+    """Return the plain bytes of a module and the machine that it is for; ImageError if it is damaged."""
+    try:
+        data = compress.unpack_module(read_regular(path, MAX_FILE), path.name, MAX_FILE)
+        return data, elf.inspect(data, shown).machine
+    except OSError as error:
+        raise ImageError(f"{shown}: {os_cause(error)}") from error
+    except ValueError as error:
+        raise ImageError(f"{shown}: {error}; {_AGAIN}") from error
+    except ProgramError as error:
+        raise ImageError(f"{error}; {_AGAIN}") from error
+
+
+def _content(entry: Entry) -> bytes:
+    if not isinstance(entry, File):
+        return b""
+    source = entry.source
+    if isinstance(source, bytes):
+        return source
+    data, machine = load_module(source.path, source.shown)
+    if source.machine not in (None, machine):
+        raise ImageError(
+            f"{source.shown}: for {machine}, but other modules are for {source.machine}; {_AGAIN}"
+        )
+    return data
+
+
+def assemble(plan: Plan, compressor: compress.Compressor, mtime: int) -> Iterator[bytes]:
+    """Yield the segments of the image, each an archive compressed on its own and padded to 4 bytes."""
+    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        try:
+            for segment in plan.segments:
+                entries = [item.entry for item in segment.items]
+                archive = cpio.pack(list(zip(entries, pool.map(_content, entries), strict=True)), mtime)
+                data = compress.compress(archive, compressor)
+                yield data + bytes(-len(data) % 4)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,123 @@
+"""Archives in the newc format of cpio, written by libarchive; its only importer.
+
+Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. libarchive-c's own
+writer is not used: it loses the target of symlinks (Changaco/python-libarchive-c#143), and names
+depend on the locale. Through its ffi both are given as bytes.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p, create_string_buffer
+from pathlib import PurePosixPath
+
+from libarchive import ffi
+from libarchive.exception import ArchiveError
+
+from mkpxeinit.errors import ImageError, printable
+from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, Symlink
+
+_HEADER = 110  # bytes
+_TRAILER = "TRAILER!!!"
+_MAX = 0xFFFFFFFF  # sizes and times are eight hexadecimal digits
+_TYPES = {Directory: 0o040000, File: 0o100000, Symlink: 0o120000, CharDevice: 0o020000}
+
+
+def _entry_function(name: str, *arguments: type) -> ffi.ffi:
+    """Return libarchive's archive_entry_`name`, which libarchive-c 2.9 does not declare."""
+    function = getattr(ffi.libarchive, f"archive_entry_{name}")
+    function.argtypes = [c_void_p, *arguments]
+    function.restype = None
+    return function
+
+
+_set_pathname = _entry_function("set_pathname", c_char_p)
+_set_symlink = _entry_function("set_symlink", c_char_p)
+_set_mode = _entry_function("set_mode", c_uint)
+_set_size = _entry_function("set_size", c_int64)
+_set_ino = _entry_function("set_ino64", c_int64)
+_set_nlink = _entry_function("set_nlink", c_uint)
+_set_mtime = _entry_function("set_mtime", c_int64, c_int)
+_set_rdevmajor = _entry_function("set_rdevmajor", c_uint)
+_set_rdevminor = _entry_function("set_rdevminor", c_uint)
+
+
+def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytes:
+    """Return the archive of `items`, entries with their contents (empty but for files), in that order.
+
+    All belong to root and have the time `mtime`, seconds of the epoch; inode numbers count from 1.
+    ImageError if an entry does not fit the format or libarchive wrote another number of bytes.
+    """
+    if not 0 <= mtime <= _MAX:
+        raise ImageError(f"the time {mtime} does not fit into a cpio archive")
+    size = sum(_packed_size(entry, body) for entry, body in items)
+    size += _aligned(_HEADER + len(_TRAILER) + 1)
+    buffer = create_string_buffer(size)
+    used = c_size_t()
+    try:
+        with _writer() as archive:
+            ffi.write_open_memory(archive, buffer, size, byref(used))
+            for number, (entry, body) in enumerate(items, 1):
+                _write(archive, entry, body, number, mtime)
+            ffi.write_close(archive)
+    except ArchiveError as error:
+        raise ImageError(f"libarchive cannot write the archive: {error}") from error
+    if used.value != size:
+        raise ImageError(f"libarchive wrote {used.value} bytes where {size} belong")
+    return buffer.raw
+
+
+@contextmanager
+def _writer() -> Iterator[c_void_p]:
+    archive = ffi.write_new()
+    try:
+        ffi.write_set_format_cpio_newc(archive)
+        ffi.write_set_bytes_per_block(archive, 0)  # no buffering, no padding at the end
+        yield archive
+    finally:
+        ffi.write_free(archive)
+
+
+def _write(archive: c_void_p, entry: Entry, body: bytes, number: int, mtime: int) -> None:
+    head = ffi.entry_new()
+    try:
+        _set_pathname(head, _bytes(entry.path))
+        _set_mode(head, _TYPES[type(entry)] | entry.mode)
+        _set_ino(head, number)
+        _set_nlink(head, 2 if isinstance(entry, Directory) else 1)
+        _set_mtime(head, mtime, 0)
+        _set_size(head, len(body))
+        if isinstance(entry, Symlink):
+            _set_symlink(head, _bytes(entry.target))
+        if isinstance(entry, CharDevice):
+            _set_rdevmajor(head, entry.major)
+            _set_rdevminor(head, entry.minor)
+        ffi.write_header(archive, head)
+    finally:
+        ffi.entry_free(head)
+    # libarchive fills a body that is too short with zeros and cuts one that is too long: count.
+    written = ffi.write_data(archive, body, len(body)) if body else 0
+    if written != len(body):
+        raise ImageError(f"{printable(entry.path)}: libarchive took {written} of {len(body)} bytes")
+    ffi.write_finish_entry(archive)
+
+
+def _packed_size(entry: Entry, body: bytes) -> int:
+    """Return the bytes of `entry` in the archive: header and name, and content, each padded to 4."""
+    if body and not isinstance(entry, File):
+        raise ImageError(f"{printable(entry.path)}: only files have content")
+    content = len(_bytes(entry.target)) if isinstance(entry, Symlink) else len(body)
+    if content > _MAX:
+        raise ImageError(f"{printable(entry.path)}: {content} bytes do not fit into a cpio archive")
+    name = _bytes(entry.path)
+    if b"\0" in name or not name:
+        raise ImageError(f"{printable(entry.path)!r} cannot be a name in a cpio archive")
+    return _aligned(_HEADER + len(name) + 1) + _aligned(content)
+
+
+def _aligned(size: int) -> int:
+    return size + -size % 4
+
+
+def _bytes(path: PurePosixPath | str) -> bytes:
+    """Return the bytes of a name, in UTF-8 whatever the locale."""
+    return str(path).encode("utf-8", "surrogateescape")

@@ -1,0 +1,63 @@
+"""What an image holds. Paths inside it are relative and clean; files of the host are `Path`."""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mkpxeinit.elf import Machine
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleFile:
+    """A kernel module whose bytes are read from `path` when the image is written.
+
+    It is unpacked if its name ends in .gz, .xz or .zst, and must be for `machine` (None: any). `shown`
+    is what messages call it.
+    """
+
+    path: Path
+    shown: str
+    machine: Machine | None
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A folder."""
+
+    path: PurePosixPath
+    mode: int = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A regular file."""
+
+    path: PurePosixPath
+    source: bytes | ModuleFile
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symbolic link to `target`, kept as it is."""
+
+    path: PurePosixPath
+    target: str
+    mode: int = 0o777
+
+
+@dataclass(frozen=True, slots=True)
+class CharDevice:
+    """A character device."""
+
+    path: PurePosixPath
+    major: int
+    minor: int
+    mode: int = 0o600
+
+
+Entry = Directory | File | Symlink | CharDevice
+
+
+def type_letter(entry: Entry) -> str:
+    """Return what `ls -l` shows for the type of `entry`."""
+    return {Directory: "d", File: "-", Symlink: "l", CharDevice: "c"}[type(entry)]

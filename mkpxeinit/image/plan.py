@@ -1,0 +1,70 @@
+"""All that an image will hold, complete before the first byte is written."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from mkpxeinit.errors import ImageError, printable
+from mkpxeinit.image.entry import Directory, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """An entry and the reason why it is there."""
+
+    entry: Entry
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One archive of the image: entries sorted by path, each folder before what is in it."""
+
+    name: str
+    items: tuple[Planned, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The segments in the order of the image, the one that changes least first."""
+
+    segments: tuple[Segment, ...]
+
+    def items(self) -> Iterable[Planned]:
+        """Yield all entries in the order of the image."""
+        for segment in self.segments:
+            yield from segment.items
+
+
+def make_segment(name: str, items: Iterable[Planned]) -> Segment:
+    """Return `items` sorted and with the folders that they need; ImageError if two have the same path."""
+    found: dict[PurePosixPath, Planned] = {}
+    for item in items:
+        path = item.entry.path
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ImageError(f"{printable(path)!r} cannot be a path in an image")
+        if path in found:
+            raise ImageError(f"{printable(path)} is planned twice: {found[path].reason}; {item.reason}")
+        found[path] = item
+    for path in tuple(found):
+        for parent in path.parents[:-1]:
+            above = found.setdefault(parent, Planned(Directory(parent), f"holds {path.name}"))
+            if not isinstance(above.entry, Directory):
+                raise ImageError(f"{printable(parent)} is no folder, but {printable(path)} is planned in it")
+    return Segment(name, tuple(sorted(found.values(), key=lambda item: item.entry.path.parts)))
+
+
+def make_plan(segments: Iterable[Segment]) -> Plan:
+    """Return the plan of `segments`; ImageError if two of them disagree about a path.
+
+    Folders may come in several: each segment is an archive that can be unpacked alone.
+    """
+    plan = Plan(tuple(segments))
+    seen: dict[PurePosixPath, Entry] = {}
+    for item in plan.items():
+        entry = item.entry
+        other = seen.setdefault(entry.path, entry)
+        both_folders = isinstance(other, Directory) and isinstance(entry, Directory)
+        if other is not entry and not both_folders:
+            raise ImageError(f"{printable(entry.path)} is planned in two segments")
+    return plan

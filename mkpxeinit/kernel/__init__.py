@@ -1,0 +1,1 @@
+"""What one kernel release of a system tree offers."""
