@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Delays between attempts: a few quick rounds, then doubling with jitter up to a ceiling, without end.
 #
 # A thousand clients start in the same second after a power cut. A fixed delay would keep them in step for ever, so each

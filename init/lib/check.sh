@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Allow-lists: what a value from outside must look like before anything else sees it. All are builtins, so that they cost
 # nothing, and none of them prints.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # What the client says, and what it does when it cannot go on.
 #
 # Every line goes to the console (the standard output that the kernel gave to PID 1) and to $run_dir/log. With "quiet"
@@ -60,8 +60,10 @@ quote_safely() {
         fi
         char=${rest%"${rest#?}"}
         rest=${rest#?}
+        # From the blank to the tilde, in the C locale.
         case $char in
-            [a-zA-Z0-9] | [\ \!\#\%\&\(\)\*\+,./:\;\<=\>\?@\[\]^_{\|}~\$-]) quoted="$quoted$char" ;;
+            \') quoted="$quoted?" ;;
+            [\ -~]) quoted="$quoted$char" ;;
             *) quoted="$quoted?" ;;
         esac
         count=$((count + 1))

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase drivers: a module for each device that can carry an Ethernet frame. sysfs shows the devices' modaliases, modprobe
 # finds the modules by the image's modules.alias.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase early: the kernel's own file systems, the run folder, the command line.
 
 # mount_once TYPE TARGET OPTIONS: unless something is mounted there.
@@ -7,7 +7,7 @@ mount_once() {
         *" $2 "*) return 0 ;;
     esac
     [ -d "$2" ] || mkdir -p "$2"
-    mount -t "$1" -o "$3" "$1" "$2"
+    mount -t "$1" -o "$3" "$1" "$2" && mounted="$mounted$2 "
 }
 
 # read_mounts: sets mounted to the mount points, and root_type to the type of the current root.

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase handoff: what the real system finds of the boot: its resolver's file, an identity of its own, and in
 # /run/initramfs what it needs to leave its network root.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase lease: an address, from the command line or by DHCP. All that a server says passes through dhcp-event, which keeps
 # one checked value a file in $run_dir/lease/INTERFACE.
 

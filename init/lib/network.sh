@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase network: which interfaces there are, up, and a link on at least one of them.
 
 network_wait_nic=5   # seconds until the absence of any interface is a failure

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # The kernel command line, and /etc/cmdline of the image before it: words become param_ variables, by an explicit list and
 # after a check. docs/client.md describes each.
 
@@ -9,7 +9,6 @@ param_nameserver=
 param_bootif=
 param_init=
 param_panic=
-param_access=ro
 param_quiet=no
 param_mode=farm
 param_dev=auto
@@ -57,7 +56,6 @@ take_param() {
         panic=*)
             if is_seconds "$value"; then param_panic=$value; else drop_param panic "$value" "not a number of seconds"; fi
             ;;
-        ro | rw) param_access=$1 ;;
         quiet) param_quiet=yes ;;
         debug) param_debug=yes ;;
         pxeinit.*) take_own_param "${1#pxeinit.}" "$value" ;;

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Running a phase: its name and time on the console, a break before it if asked, its hooks after it, and another try
 # after a failure.
 

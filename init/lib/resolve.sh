@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # A server's name to its address, and a path inside the tree to the file it means.
 
 # resolve_host NAME: sets resolved to an address; names of the lease's search list are tried for a name without a dot.

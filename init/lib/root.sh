@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase root: where the tree is, and a mount of it that has proved itself (trust.sh).
 
 root_server= root_path= root_options= root_versions= root_address=

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase switch: the new root becomes "/", and its init PID 1. From the kernel's rootfs by switch_root, which frees the
 # image's memory; where the current root is a real mount (a legacy initrd, or a tmpfs that the initramfs moved into) by
 # pivot_root, the old root staying in /initrd.
@@ -22,7 +22,7 @@ choose_switch() {
 move_kernel_mounts() {
     local name
     for name in dev sys run proc; do
-        [ $name != dev ] || [ "$dev_source" = devtmpfs ] || continue
+        [ $name != dev ] || has_devtmpfs || continue
         [ -d "$new_root/$name" ] || continue
         mount -o move /$name "$new_root/$name"
     done

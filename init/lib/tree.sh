@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase tree: the farm. Each entry at the top of the tree gets its counterpart in the tmpfs root:
 #   run tmp proc sys dev var initrd   a real folder; var's content is copied
 #   usr bin sbin lib*                 a bind mount of the tree's folder, etc a small overlay (unless pxeinit.farm=symlink)

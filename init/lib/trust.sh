@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Is the mounted tree what it seems? Three mounts succeed and are useless: owners mapped to nobody (systemd comes up
 # degraded, mount(8) says "must be superuser"), reads that end in EIO (READ_PLUS of some servers), and large folders that
 # cannot be listed (READDIR of newer kernels against some servers). Each is found here in a round trip or two.
@@ -25,7 +25,12 @@ check_owner() {
 # find_init: sets tree_init to the init of the tree, and init_file to the file that it means.
 find_init() {
     local candidate
-    for candidate in ${param_init:-/sbin/init /usr/lib/systemd/systemd /lib/systemd/systemd /bin/init /etc/init}; do
+    if [ -n "$param_init" ]; then
+        set -- "$param_init"
+    else
+        set -- /sbin/init /usr/lib/systemd/systemd /lib/systemd/systemd /bin/init /etc/init
+    fi
+    for candidate; do
         if resolve_in_tree $nfs_root "$candidate" && [ -f "$resolved" ]; then
             tree_init=$candidate
             init_file=$resolved

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC3043
+# shellcheck shell=dash
 # Phase writable: where the future root is put together, by pxeinit.mode.
 #   farm     a tmpfs with the tree in /nfsroot (tree.sh fills it)
 #   overlay  an overlay of a tmpfs over the tree
