@@ -18,10 +18,11 @@ HOOK_PATH = "lib/pxeinit/hooks/handoff/50-pxelab"
 
 _HOOK = r"""#!/bin/sh
 # pxelab's reporter: a shell on the second serial port of the booted system.
-newroot=$2
-units=$newroot/run/systemd/system
-mkdir -p "$units/sysinit.target.wants" "$newroot/run/pxelab" || exit 1
-cat >"$newroot/run/pxelab/agent" <<'END'
+# /run of the initrd may be moved into the new root after this hook, or be there already.
+install_reporter() {
+units=$1/systemd/system
+mkdir -p "$units/sysinit.target.wants" "$1/pxelab" || return 1
+cat >"$1/pxelab/agent" <<'END'
 tries=0
 until [ -c /dev/ttyS1 ]; do
     tries=$((tries + 1))
@@ -50,6 +51,8 @@ Environment=HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 ExecStart=/bin/sh /run/pxelab/agent
 END
 ln -sf ../pxelab.service "$units/sysinit.target.wants/pxelab.service"
+}
+install_reporter "$2/run" && install_reporter /run
 """
 
 
