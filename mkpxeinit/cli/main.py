@@ -37,15 +37,17 @@ class _Verbs(click.Group):
             formatter.write_dl(list(_VERBS.items()))
 
 
-@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=_Verbs,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="""\b
+Example:
+  mkpxeinit build --sysroot /netboot/pxeclient --output /srv/tftp/pxeclient.img
+""",
+)
 @click.version_option(__version__, prog_name="mkpxeinit", message="%(prog)s %(version)s")
 def group() -> None:
-    r"""Build initrds that boot diskless clients over the network, from an installed system tree.
-
-    \b
-    Example:
-      mkpxeinit build --sysroot /netboot/pxeclient --output /srv/tftp/pxeclient.img
-    """
+    """Build initrds that boot diskless clients over the network, from an installed system tree."""
 
 
 def run(arguments: list[str] | None = None) -> int:
