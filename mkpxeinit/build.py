@@ -65,7 +65,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     if len(choice.found) > 1 and options.kernel_release is None:
         notes.append(f"kernel releases here: {', '.join(choice.found)}; taking the newest, {release}")
     config = kernel_release.read_config(tree, release)
-    compressor = options.compressor or compress.choose(config, release)
+    compressor = options.compressor or compress.choose(config)
     compress.check_readable(compressor, config, release)
     if config is None:
         notes.append(f"no configuration of kernel {release} in the tree: compressing with {compressor}")

@@ -93,14 +93,14 @@ def check(data: bytes, shown: str, machine: elf.Machine | None, config: Mapping[
     """
     facts = elf.inspect(data, shown)
     if facts.interpreter is not None:
-        raise ProgramError(f"{shown}: dynamic, needs {printable(facts.interpreter)}; {_HINT}")
+        raise ProgramError(f"{shown}: dynamic, needs {printable(facts.interpreter)}")
     if machine is not None and facts.machine != machine:
         option = _COMPAT.get((machine.name, facts.machine.name))
         if option is None or config.get(option) != "y":
-            raise ProgramError(f"{shown}: for {facts.machine}, but the kernel is for {machine}; {_HINT}")
+            raise ProgramError(f"{shown}: for {facts.machine}, but the kernel is for {machine}")
     applets = applet_names(data)
     if not applets:
-        raise ProgramError(f"{shown}: no table of applets in it, so it is no busybox; {_HINT}")
+        raise ProgramError(f"{shown}: no table of applets in it, so it is no busybox")
     return Busybox(data, applets, shown)
 
 
@@ -116,39 +116,38 @@ def find(
     ProgramError if there is none that can run under the tree's kernel.
     """
     if given is not None:
-        return check(_read(given, str(given)), printable(given), machine, config), ()
+        try:
+            return _checked(given, str(given), machine, config), ()
+        except ProgramError as error:
+            raise ProgramError(f"{error}; {_HINT}") from error
     seen: list[str] = []
     for place in PLACES:
         if not sysroot.exists(place):
             continue
         try:
-            path = sysroot.resolve(place)
-            return check(_read(path, sysroot.show(place)), sysroot.show(place), machine, config), tuple(seen)
+            return _checked(sysroot.resolve(place), sysroot.show(place), machine, config), tuple(seen)
         except (ProgramError, SysrootError) as error:
-            seen.append(_without_hint(error))
+            seen.append(str(error))
     if host.exists():
         try:
-            found = check(_read(host, str(host)), str(host), machine, config)
+            found = _checked(host, str(host), machine, config)
         except ProgramError as error:
-            seen.append(_without_hint(error))
+            seen.append(str(error))
         else:
-            seen.append(f"the tree has no static busybox: taking this machine's {host}")
-            return found, tuple(seen)
-    seen_text = f" ({'; '.join(dict.fromkeys(seen))})" if seen else ""
+            return found, (*seen, f"the tree has no static busybox: taking this machine's {host}")
+    seen_text = f" ({'; '.join(seen)})" if seen else ""
     raise ProgramError(
         f"{sysroot.show(PLACES[0])}: no static busybox in the tree or here{seen_text}; {_HINT}"
     )
 
 
-def _without_hint(error: MkpxeinitError) -> str:
-    return str(error).removesuffix(f"; {_HINT}")
-
-
-def _read(path: Path, shown: str) -> bytes:
+def _checked(path: Path, shown: str, machine: elf.Machine | None, config: Mapping[str, str]) -> Busybox:
+    shown = printable(shown)
     try:
-        return read_regular(path.resolve(), _MAX)
+        data = read_regular(path.resolve(), _MAX)
     except OSError as error:
-        raise ProgramError(f"{printable(shown)}: {os_cause(error)}; {_HINT}") from error
+        raise ProgramError(f"{shown}: {os_cause(error)}") from error
+    return check(data, shown, machine, config)
 
 
 def missing(busybox: Busybox, needs: Needs) -> tuple[str, ...]:

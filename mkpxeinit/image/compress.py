@@ -54,14 +54,14 @@ class Compressor:
         return self.name if self.name == "none" else f"{self.name}:{self.level}"
 
 
-def choose(config: Mapping[str, str] | None, release: str) -> Compressor:
+def choose(config: Mapping[str, str] | None) -> Compressor:
     """Return the best compressor that a kernel with `config` reads; gzip if its configuration is unknown."""
     if config is None:
         return Compressor.parse("gzip")
-    for name, (option, _, level) in _KINDS.items():
-        if option is None or config.get(option) == "y":
-            return Compressor(name, level)
-    raise AssertionError(release)  # `none` needs no option
+    names = (
+        name for name, (option, _, _) in _KINDS.items() if option is not None and config.get(option) == "y"
+    )
+    return Compressor.parse(next(names, "none"))
 
 
 def check_readable(compressor: Compressor, config: Mapping[str, str] | None, release: str) -> None:
