@@ -1,9 +1,12 @@
 """Small system trees made from a dict, and small ELF files to put into them."""
 
 import struct
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import zstandard
 
 RELEASE = "6.1.0-1-test"
 X86_64, I386, AARCH64, PPC64 = 62, 3, 183, 21
@@ -169,3 +172,44 @@ def kernel_tree(release: str = RELEASE, lib: str = "lib") -> dict[str, str | byt
         "bin/busybox": busybox(),
     }
     return tree
+
+
+def archives(image: bytes) -> list[bytes]:
+    """Return the newc archives of `image`, as the kernel finds them: zeros between them are skipped."""
+    found = []
+    while image := image.lstrip(b"\0"):
+        if image.startswith(b"070701"):
+            end = _end_of_archive(image)
+            found.append(image[:end])
+            image = image[end:]
+        else:
+            reader = zstandard.ZstdDecompressor().decompressobj()
+            found += archives(reader.decompress(image))
+            image = reader.unused_data
+    return found
+
+
+def _end_of_archive(data: bytes) -> int:
+    """Return where the first archive in `data` ends."""
+    at = 0
+    while True:
+        size, length = int(data[at + 54 : at + 62], 16), int(data[at + 94 : at + 102], 16)
+        name = data[at + 110 : at + 110 + length]
+        at += -(-(110 + length) // 4) * 4 + -(-size // 4) * 4
+        if name == b"TRAILER!!!\0":
+            return at
+
+
+def unpack(image: bytes, folder: Path) -> Path:
+    """Unpack all archives of `image` into `folder` with GNU cpio, which must find nothing odd."""
+    folder.mkdir(exist_ok=True)
+    for archive in archives(image):
+        done = subprocess.run(
+            ["cpio", "--extract", "--no-absolute-filenames", "--unconditional", "--quiet", "-m"],
+            input=archive,
+            cwd=folder,
+            capture_output=True,
+            check=True,
+        )
+        assert done.stderr == b""
+    return folder

@@ -1,0 +1,88 @@
+"""Imports go downward only, and each library has its one importer."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import mkpxeinit
+
+ROOT = Path(mkpxeinit.__file__).parent
+
+# Each row may import from the rows above it, and from its own row only what stands to its left.
+ROWS = (
+    ("mkpxeinit", "errors"),
+    ("sysroot", "elf", "resources", "image.compress"),
+    ("kernel.release", "kernel.index", "hardware.pci"),
+    ("busybox", "selection"),
+    ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
+    ("content",),
+    ("build",),
+    ("cli.build", "cli.boot"),
+    ("cli.main",),
+    ("__main__",),
+)
+ORDER = [name for row in ROWS for name in row]
+EMPTY = {"kernel", "hardware", "image", "cli"}
+OWNERS = {
+    "libarchive": {"image.cpio"},
+    "zstandard": {"image.compress"},
+    "elftools": {"elf"},
+    "click": {"cli.main", "cli.build", "cli.boot"},
+    "pxelab": {"cli.boot"},
+    "subprocess": set(),
+}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        name = ".".join(part for part in parts if part != "__init__") or "mkpxeinit"
+        yield name, ast.parse(path.read_text())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the full names of what is imported, `a.b` for `from a import b` as well."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            for alias in node.names:
+                yield f"{node.module}.{alias.name}"
+
+
+def test_every_module_has_its_place() -> None:
+    assert {name for name, _ in modules()} == set(ORDER) | EMPTY
+
+
+def test_downward_only() -> None:
+    for name, tree in modules():
+        if name in EMPTY:
+            assert not list(imported(tree)), f"{name} is a folder's docstring only"
+            continue
+        for target in imported(tree):
+            if not target.startswith("mkpxeinit"):
+                continue
+            inside = target.removeprefix("mkpxeinit.")
+            owner = next((n for n in (inside, inside.rpartition(".")[0]) if n in ORDER), "mkpxeinit")
+            assert ORDER.index(owner) < ORDER.index(name), f"{name} imports {target}"
+
+
+def test_each_library_has_its_importer() -> None:
+    for name, tree in modules():
+        for target in imported(tree):
+            library = target.partition(".")[0]
+            assert name in OWNERS.get(library, {name}), f"{name} imports {library}"
+
+
+def test_nothing_prints_or_exits_but_the_command_line() -> None:
+    for name, tree in modules():
+        if name.startswith("cli") or name == "__main__":
+            continue
+        called = {
+            node.func.id
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        assert called.isdisjoint({"print", "exit", "eval", "exec"}), name
+        assert "sys.exit" not in set(imported(tree))
