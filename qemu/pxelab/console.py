@@ -12,7 +12,10 @@ from pathlib import Path
 from .errors import DeadlineError, LabError, MachineExitedError
 
 _ESCAPES = re.compile(rb"\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][0-9A-Za-z]|[=>78cDEM])|[\x00\x07\r]")
+_SPINNER = re.compile(r"\[[ *]{6}\] ")
 _TAIL_LINES = 40
+
+OnLine = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Console:
     The log file has one line for each of the console's, after `[seconds since power-on]`.
     """
 
-    def __init__(self, port: socket.socket, log: Path, on_line: Callable[[float, str], None] | None = None) -> None:
+    def __init__(self, port: socket.socket, log: Path, on_line: OnLine | None = None) -> None:
         """Start to read; `on_line` is called with the time and text of each full line."""
         self._port = port
         self._log = log
@@ -159,7 +162,7 @@ class Console:
                 raise LabError(self._failure(f"unwanted {found[0]!r} at {found.time:.1f} s"))
 
     def send(self, text: str) -> None:
-        """Type into the console (end a line with `\\n`)."""
+        """Type into the console; a line ends with a newline."""
         try:
             self._port.sendall(text.encode())
         except OSError as gone:
@@ -167,16 +170,26 @@ class Console:
 
     def tail(self, lines: int = _TAIL_LINES) -> str:
         """Return the last lines of the console."""
-        return "\n".join(self.text.splitlines()[-lines:])
+        return "\n".join(_without_spinner(self.text)[-lines:])
 
     def _failure(self, what: str) -> str:
-        last = "\n".join("  | " + line for line in self._all().splitlines()[-_TAIL_LINES:])
+        last = "\n".join("  | " + line for line in _without_spinner(self._all())[-_TAIL_LINES:])
         return f"{what} (at {self.now:.1f} s; console: {self.log})\n{last}"
 
     def close(self) -> None:
         """Stop reading; what came stays."""
         self._thread.join(5.0)
         self._port.close()
+
+
+def _without_spinner(text: str) -> list[str]:
+    """Return the lines, of systemd's moving stars only the last of each run."""
+    lines = text.splitlines()
+    return [
+        line
+        for line, following in zip(lines, [*lines[1:], ""], strict=True)
+        if not (_SPINNER.match(line) and _SPINNER.match(following))
+    ]
 
 
 def _clean(raw: bytes) -> str:

@@ -31,7 +31,9 @@ def archive(files: Mapping[str, Entry | str | bytes]) -> bytes:
     """
     entries: dict[str, tuple[int, bytes]] = {}
     for name, given in files.items():
-        entry = given if isinstance(given, Entry) else Entry(given.encode() if isinstance(given, str) else given)
+        entry = (
+            given if isinstance(given, Entry) else Entry(given.encode() if isinstance(given, str) else given)
+        )
         for parent in reversed(PurePosixPath(name).parents):
             if str(parent) != ".":
                 entries.setdefault(str(parent), (0o040755, b""))

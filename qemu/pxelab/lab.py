@@ -2,14 +2,16 @@
 
 import itertools
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from . import rpc
+from .console import OnLine
 from .dnsmasq import DhcpSettings, Dnsmasq
 from .errors import LabError
 from .ganesha import Ganesha, NfsSettings
@@ -84,7 +86,7 @@ class Lab:
         return kind if count == 1 else f"{kind}-{count}"
 
     def ip(self, *commands: str) -> None:
-        """Run ip(8) commands inside, such as `link set br0 up`."""
+        """Run commands inside as iproute2 knows them, such as `link set br0 up`."""
         self.space.run(["ip", "-batch", "-"], stdin="\n".join(commands).encode() + b"\n")
 
     def add_bridge(self, name: str, network: str) -> None:
@@ -120,8 +122,6 @@ class Lab:
 
     def wait_rpc(self, port: int, program: int, version: int, seconds: float) -> None:
         """Wait until an RPC service inside answers its NULL call; raise LabError if not."""
-        import sys
-
         words = [sys.executable, "-I", "-S", rpc.__file__, "127.0.0.1", port, program, version, seconds]
         done = self.space.run([str(word) for word in words], timeout=seconds + 10, check=False)
         if done.returncode != 0:
@@ -143,14 +143,20 @@ class Lab:
         return server
 
     def machine(
-        self, description: Machine, *, name: str = "machine", on_line: Callable[[float, str], None] | None = None
+        self,
+        description: Machine,
+        *,
+        name: str = "machine",
+        on_line: OnLine | None = None,
     ) -> RunningMachine:
         """Switch a machine on and return it."""
         machine = RunningMachine(self, description, self.name(name), on_line)
         self.machines.append(machine)
         return machine
 
-    def variant(self, tree: Path, *, remove: Sequence[str] = (), files: Mapping[str, bytes] | None = None) -> Path:
+    def variant(
+        self, tree: Path, *, remove: Sequence[str] = (), files: Mapping[str, bytes] | None = None
+    ) -> Path:
         """Return a writable view of a tree, valid inside this laboratory only.
 
         `remove` and `files` are relative paths; new files get mode 0755. Further changes go

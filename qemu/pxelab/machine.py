@@ -7,7 +7,7 @@ from pathlib import Path
 from . import run
 from .errors import LabError
 
-MAX_NICS = 32
+PORTS = ("console", "guest", "control")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,12 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """What the laboratory made for one machine: sockets, taps, addresses, files."""
+    """What the laboratory made for one machine.
 
-    console: int
-    guest: int
-    control: int
+    `ports` are the descriptors of QEMU's ends of the sockets named in PORTS.
+    """
+
+    ports: tuple[int, ...]
     taps: tuple[str, ...]
     macs: tuple[str, ...]
     initrd: Path | None
@@ -95,8 +96,7 @@ def arguments(machine: Machine, wiring: Wiring) -> list[str]:
     words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
     words += ["-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", machine.cpu]
     words += ["-smp", "1", "-m", str(machine.memory)]
-    ports = (("console", wiring.console), ("guest", wiring.guest), ("control", wiring.control))
-    for name, descriptor in ports:
+    for name, descriptor in zip(PORTS, wiring.ports, strict=True):
         words += ["-chardev", f"socket,id={name},fd={descriptor}"]
     words += ["-serial", "chardev:console", "-serial", "chardev:guest"]
     words += ["-mon", "chardev=control,mode=control"]

@@ -129,7 +129,12 @@ class Namespace:
         return [*prefix, "--", *map(str, argv)]
 
     def run(
-        self, argv: Sequence[str | Path], *, timeout: float = 30.0, check: bool = True, stdin: bytes | None = None
+        self,
+        argv: Sequence[str | Path],
+        *,
+        timeout: float = 30.0,
+        check: bool = True,
+        stdin: bytes | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
         """Run a program inside to its end: see run.run."""
         return run.run(self._enter(argv), timeout=timeout, check=check, stdin=stdin)

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import LabError
@@ -28,11 +29,11 @@ class Qmp:
         message: dict[str, Any] = json.loads(line)
         return message
 
-    def command(self, name: str, **arguments: object) -> Any:
+    def command(self, name: str, arguments: Mapping[str, object] | None = None) -> Any:
         """Run one command and return its result; events in between are dropped."""
         request: dict[str, object] = {"execute": name}
         if arguments:
-            request["arguments"] = arguments
+            request["arguments"] = dict(arguments)
         try:
             self._file.write(json.dumps(request).encode() + b"\n")
             self._file.flush()

@@ -1,4 +1,4 @@
-"""Ask an ONC RPC service for its NULL procedure (RFC 5531): does it answer yet?
+"""Ask an ONC RPC service for its NULL procedure (RFC 5531), to see whether it answers.
 
 Also a small program (`python3 -I -S rpc.py HOST PORT PROGRAM VERSION SECONDS`), because the
 question must be asked from within the laboratory's network namespace.

@@ -57,8 +57,7 @@ def need_file(candidates: Sequence[str], what: str, package: str) -> Path:
         if path.exists():
             return path
     raise MissingProgramError(
-        f"{what} not found at {' or '.join(candidates)} "
-        f"(Debian package {package}: apt-get install {package})"
+        f"{what} not found at {' or '.join(candidates)} (Debian package {package}: apt-get install {package})"
     )
 
 

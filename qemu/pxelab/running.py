@@ -5,14 +5,13 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from . import cpio, machine
-from .console import Console, Seen
+from .console import Console, OnLine, Seen
 from .errors import DeadlineError, LabError
 from .guest import Guest, GuestResult, hook_segment
 from .machine import Machine, Wiring
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 KERNEL_PANIC = r"Kernel panic - not syncing"
-_LINE = Callable[[float, str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ def _open_ports() -> _Ports:
 class RunningMachine:
     """A machine with its console, a shell inside, its cables and its power switch."""
 
-    def __init__(self, lab: "Lab", description: Machine, name: str, on_line: _LINE | None = None) -> None:
+    def __init__(self, lab: "Lab", description: Machine, name: str, on_line: OnLine | None = None) -> None:
         """Wire it up and switch it on."""
         self.description = description
         self.name = name
@@ -52,7 +50,7 @@ class RunningMachine:
         taps = tuple(lab.new_tap(nic.bridge) for nic in description.nics if nic.network == "tap")
         ports = _open_ports()
         wiring = Wiring(
-            *(end.fileno() for end in ports.theirs),
+            ports=tuple(end.fileno() for end in ports.theirs),
             taps=taps,
             macs=self.macs,
             initrd=self._initrd(),
@@ -139,7 +137,7 @@ class RunningMachine:
         self.console.forbid(pattern)
 
     def send(self, text: str) -> None:
-        """Type into the console (end a line with `\\n`)."""
+        """Type into the console; a line ends with a newline."""
         self.console.send(text)
 
     def guest(self, command: str, timeout: float = 60.0) -> GuestResult:
@@ -161,11 +159,11 @@ class RunningMachine:
 
     def set_link(self, nic: int, *, up: bool) -> None:
         """Plug a network card's cable in, or pull it out."""
-        self._qmp.command("set_link", name=f"nic{nic}", up=up)
+        self._qmp.command("set_link", {"name": f"nic{nic}", "up": up})
 
     def control(self, command: str, **arguments: object) -> object:
         """Run a command of QEMU's machine protocol and return its result."""
-        result: object = self._qmp.command(command, **arguments)
+        result: object = self._qmp.command(command, arguments)
         return result
 
     def power_off(self, timeout: float = 90.0) -> float:

@@ -18,7 +18,7 @@ _POWER_OFF_SECONDS = 90.0
 # What the console shows, and the phase that begins with it; each counts once.
 _MARKS: tuple[tuple[str, str], ...] = (
     (r"SeaBIOS|BdsDxe", "firmware"),
-    (r"iPXE |Start PXE over IPv4", "network ROM"),
+    (r"iPXE initialising|Start PXE over IPv4", "network ROM"),
     (r"PXELINUX|GRUB version|Booting `pxeinit'", "loader"),
     (r"Linux version ", "kernel"),
     (r"pxeinit: \[[ 0-9.]+\] phase (\w+)", "pxeinit {}"),
@@ -89,7 +89,9 @@ def _details(machine: RunningMachine, result: dict[str, str], deadline: float) -
 
     result["system_state"] = ask("systemctl is-system-running --wait")
     result["failed_units"] = ask("systemctl --failed --no-legend --plain")
-    result["mounts"] = ask("findmnt --real --list --output TARGET,SOURCE,FSTYPE")
+    result["mounts"] = ask(
+        "findmnt --list --types nfs,nfs4,tmpfs,devtmpfs,overlay,squashfs --output TARGET,FSTYPE,SOURCE"
+    )
     result["client_state"] = ask("cat /run/pxeinit/state")
 
 

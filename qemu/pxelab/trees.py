@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -120,10 +121,27 @@ def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
     if suite not in _STABLE:
         words.append("--aptopt=Acquire::Check-Valid-Until false")
     words += [suite, str(unfinished), mirror()]
-    with tempfile.TemporaryDirectory(prefix="pxelab-") as scratch, Namespace(Path(scratch), share_net=True) as space:
+    with (
+        tempfile.TemporaryDirectory(prefix="pxelab-") as scratch,
+        Namespace(Path(scratch), share_net=True) as space,
+    ):
         done = space.run(words, timeout=BOOTSTRAP_SECONDS, check=False)
     if done.returncode != 0:
         shutil.rmtree(unfinished, ignore_errors=True)
         last = "\n".join(done.stderr.decode(errors="replace").splitlines()[-15:])
         raise LabError(f"mmdebstrap could not make a {suite} tree:\n{last}")
     unfinished.rename(target)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the folder of a tree, which is made if need be: `python3 -m pxelab.trees SUITE`."""
+    try:
+        print(debian(*arguments[:1]).path)
+    except LabError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,39 @@
+# make demo   a Debian tree, an image, a PXE boot in QEMU; installs what it needs (as root)
+# make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
+# make lint   ruff, mypy --strict, shellcheck
+# As another user than root: make lint, make test-quick (packages must be there already).
+
+SHELL_FILES = $(filter-out init/lib,$(wildcard init/*)) $(wildcard init/lib/*.sh) \
+	tools/setup tools/test tools/demo qemu/smoke .ci/run
+
+.PHONY: demo test test-quick test-boot test-all lint format setup clean
+
+demo: setup
+	@tools/demo
+
+test test-all: setup
+	@tools/setup oldest
+	@tools/test quick oldest boot
+
+test-quick: setup
+	@tools/test quick
+
+test-boot: setup
+	@tools/test boot
+
+lint: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	shellcheck $(SHELL_FILES)
+
+format: setup
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+setup:
+	@tools/setup packages venv
+
+clean:
+	rm -rf .venv .venv-oldest build dist results .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
