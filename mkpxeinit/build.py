@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mkpxeinit import busybox, content, elf, resources, selection
-from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.errors import UsageError
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image.output import replacing
@@ -109,7 +109,7 @@ def write(build: Build) -> Result:
 def check_cmdline(text: str) -> None:
     """UsageError if `text` cannot be a line of kernel parameters."""
     if not text.isprintable():
-        raise UsageError(f"--cmdline {printable(text)!r}: one line of printable characters only")
+        raise UsageError(f"--cmdline {text!r}: one line of printable characters only")
     if len(text.encode("utf-8", "surrogateescape")) > MAX_CMDLINE:
         raise UsageError(f"--cmdline: longer than {MAX_CMDLINE} bytes")
 
@@ -118,9 +118,7 @@ def _source_date(environment: Mapping[str, str]) -> int:
     """Return the time for all files in the image (https://reproducible-builds.org/specs/source-date-epoch/)."""
     text = environment.get("SOURCE_DATE_EPOCH") or "0"
     if not (text.isascii() and text.isdigit() and int(text) <= 0xFFFFFFFF):
-        raise UsageError(
-            f"SOURCE_DATE_EPOCH {printable(text)!r} is not a number of seconds up to {0xFFFFFFFF}"
-        )
+        raise UsageError(f"SOURCE_DATE_EPOCH {text!r} is not a number of seconds up to {0xFFFFFFFF}")
     return int(text)
 
 

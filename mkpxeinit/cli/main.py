@@ -39,6 +39,7 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
+    no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Example:

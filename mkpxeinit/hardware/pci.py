@@ -8,7 +8,7 @@ open, since ids suffice), so for class 02 the driver's place in the kernel's sou
 import re
 from dataclasses import dataclass
 
-from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.errors import UsageError
 
 NETWORK = "02"
 _CLASS = re.compile(r"(?:0x)?([0-9a-fA-F]{2})([0-9a-fA-F]{2})?")
@@ -43,9 +43,7 @@ class PciClass:
         """Return the class that `CC` or `CCSS` names; UsageError if it is neither."""
         match = _CLASS.fullmatch(text)
         if match is None:
-            raise UsageError(
-                f"PCI class {printable(text)!r} is not two or four hexadecimal digits, as in 02 or 0280"
-            )
+            raise UsageError(f"PCI class {text!r} is not two or four hexadecimal digits, as in 02 or 0280")
         return cls(match[1].upper(), match[2].upper() if match[2] else None)
 
     def __str__(self) -> str:

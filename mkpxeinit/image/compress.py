@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from mkpxeinit.errors import KernelError, UsageError, printable
+from mkpxeinit.errors import KernelError, UsageError
 
 # Name: option of the kernel, levels, the default one. Measured with 44 MB of modules on two cores:
 # zstd:9 takes 1 s, :12 gains 0.7 % for twice the time. Beyond 19 the client would need 128 MB to unpack.
@@ -39,9 +39,7 @@ class Compressor:
         """Return what `NAME[:LEVEL]` means; UsageError if that is no compressor or level."""
         match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,3}))?", text)
         if match is None or match[1] not in _KINDS:
-            raise UsageError(
-                f"compressor {printable(text)!r} is not one of: {', '.join(_KINDS)}, with :LEVEL"
-            )
+            raise UsageError(f"compressor {text!r} is not one of: {', '.join(_KINDS)}, with :LEVEL")
         _, levels, default = _KINDS[match[1]]
         if match[2] is None:
             return cls(match[1], default)

@@ -1,8 +1,8 @@
 """Files that appear whole or not at all."""
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,13 +25,17 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
             raise ImageError(
                 f"{printable(target)}: exists and is not a regular file; choose another --output"
             )
-        fd, name = tempfile.mkstemp(prefix=f".{path.name[:200]}.", suffix=".tmp", dir=path.parent)
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
         raise ImageError(f"{printable(target)}: cannot write there: {cause}") from error
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    doing = "cannot write there"
     try:
-        with os.fdopen(fd, "wb") as file:
+        # Within the block, since a signal may come as soon as the file is there.
+        with os.fdopen(
+            os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb"
+        ) as file:
+            doing = "cannot write"
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -41,7 +45,7 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
-            raise ImageError(f"{printable(target)}: cannot write: {os_cause(error)}") from error
+            raise ImageError(f"{printable(target)}: {doing}: {os_cause(error)}") from error
         raise
 
 

@@ -42,7 +42,7 @@ def make_segment(name: str, items: Iterable[Planned]) -> Segment:
     for item in items:
         path = item.entry.path
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ImageError(f"{printable(path)!r} cannot be a path in an image")
+            raise ImageError(f"{path!r} cannot be a path in an image")
         if path in found:
             raise ImageError(f"{printable(path)} is planned twice: {found[path].reason}; {item.reason}")
         found[path] = item

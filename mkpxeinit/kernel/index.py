@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from mkpxeinit.errors import KernelError, printable
+from mkpxeinit.errors import KernelError
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
@@ -148,7 +148,7 @@ def _name_of(path: str, where: str) -> str:
     parts = path.split("/")
     match = _KO.fullmatch(parts[-1])
     if match is None or path.startswith("/") or ".." in parts or not path.isprintable():
-        raise KernelError(f"{where}: {printable(path)!r} is not the path of a module; run depmod again")
+        raise KernelError(f"{where}: {path!r} is not the path of a module; run depmod again")
     return normal_name(match["stem"])
 
 
@@ -160,7 +160,7 @@ def _parse_dep(lines: Iterator[tuple[str, str]]) -> dict[str, Module]:
     for where, line in lines:
         path, colon, needs = line.partition(":")
         if not colon:
-            raise KernelError(f"{where}: no colon in {printable(line)!r}; run depmod again")
+            raise KernelError(f"{where}: no colon in {line!r}; run depmod again")
         paths = [path, *needs.split()]
         for each in paths:
             if each not in names:
@@ -185,7 +185,7 @@ def _parse_alias(lines: Iterator[tuple[str, str]]) -> tuple[Alias, ...]:
     for where, line in lines:
         fields = line.split()
         if len(fields) < 3 or fields[0] != "alias":
-            raise KernelError(f"{where}: not an alias: {printable(line)!r}; run depmod again")
+            raise KernelError(f"{where}: not an alias: {line!r}; run depmod again")
         found.append(Alias(" ".join(fields[1:-1]), normal_name(fields[-1])))
     return tuple(found)
 
@@ -200,7 +200,7 @@ def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, 
     for where, line in lines:
         kind, *fields = line.split()
         if kind not in ("softdep", "weakdep") or not fields:
-            raise KernelError(f"{where}: not a soft dependency: {printable(line)!r}; run depmod again")
+            raise KernelError(f"{where}: not a soft dependency: {line!r}; run depmod again")
         module, *words = fields
         names = []
         counts = kind == "weakdep"

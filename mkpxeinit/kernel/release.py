@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from mkpxeinit.errors import KernelError, SysrootError, printable
+from mkpxeinit.errors import KernelError, SysrootError
 from mkpxeinit.sysroot import Sysroot
 
 MODULES = "/lib/modules"
@@ -76,7 +76,7 @@ def choose_release(sysroot: Sysroot, wanted: str | None = None) -> Choice:
         if wanted not in found:
             known = ", ".join(found) or "none"
             raise KernelError(
-                f"{sysroot.show(MODULES)}: no kernel release {printable(wanted)!r} here; there are: {known}"
+                f"{sysroot.show(MODULES)}: no kernel release {wanted!r} here; there are: {known}"
             )
         return Choice(wanted, found)
     if not found:

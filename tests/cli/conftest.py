@@ -1,0 +1,62 @@
+"""Runs the installed command; `MKPXEINIT` names another one to test."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.unit.small import kernel_tree, make_tree
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: exit code, bytes of stdout, text of stderr."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+Run = Callable[..., Done]
+
+
+def command() -> str:
+    """Return the command under test: `$MKPXEINIT`, else the one installed beside this Python."""
+    beside = Path(sys.executable).with_name("mkpxeinit")
+    found = os.environ.get("MKPXEINIT") or (str(beside) if beside.exists() else shutil.which("mkpxeinit"))
+    if found is None:
+        pytest.fail("mkpxeinit is not installed: pip install -e .")
+    return found
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run mkpxeinit with arguments in an empty folder and a clean environment."""
+    folder = tmp_path / "cwd"
+    folder.mkdir()
+
+    def runner(
+        *arguments: str | Path, env: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> Done:
+        done = subprocess.run(
+            [*prefix, command(), *map(str, arguments)],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C"} | dict(env or {}),
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+        return Done(done.returncode, done.stdout, done.stderr.decode())
+
+    return runner
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small system tree."""
+    return make_tree(tmp_path / "tree", kernel_tree())
