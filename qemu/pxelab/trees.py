@@ -9,7 +9,6 @@ import hashlib
 import os
 import re
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -131,17 +130,3 @@ def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
         last = "\n".join(done.stderr.decode(errors="replace").splitlines()[-15:])
         raise LabError(f"mmdebstrap could not make a {suite} tree:\n{last}")
     unfinished.rename(target)
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Print the folder of a tree, which is made if need be: `python3 -m pxelab.trees SUITE`."""
-    try:
-        print(debian(*arguments[:1]).path)
-    except LabError as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
