@@ -93,10 +93,10 @@ def select(index: ModuleIndex, classes: Iterable[PciClass], extra: Iterable[str]
         want(_of_class(index, pci_class), Reason(f"PCI class {pci_class}"))
         if pci_class.base == NETWORK and pci_class.wants("00"):
             want((name for name in VIRTUAL_NETWORK if name in index.modules), Reason("virtual network"))
-    reasons = _closure(index, wanted, notes)
+    reasons = closure(index, wanted, notes)
     if _uses_phys(index, reasons):
         phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
-        reasons |= {k: v for k, v in _closure(index, phys, notes).items() if k not in reasons}
+        reasons |= {k: v for k, v in closure(index, phys, notes).items() if k not in reasons}
     modules = tuple(
         Selected(each, reasons[each.name]) for each in index.modules.values() if each.name in reasons
     )
@@ -160,8 +160,12 @@ def _phys(index: ModuleIndex) -> tuple[str, ...]:
     )
 
 
-def _closure(index: ModuleIndex, wanted: dict[str, Reason], notes: list[str]) -> dict[str, Reason]:
-    """Return `wanted` and all it depends on, nearest reason first; cycles end since each is taken once."""
+def closure(index: ModuleIndex, wanted: dict[str, Reason], notes: list[str]) -> dict[str, Reason]:
+    """Return `wanted` and all it depends on, with the nearest reason of each.
+
+    Soft dependencies that the kernel does not have are added to `notes`. Cycles end: each module is
+    taken once.
+    """
     reasons: dict[str, Reason] = {}
     todo = list(wanted.items())
     while todo:

@@ -1,0 +1,146 @@
+"""Real distributions' kernels, with kmod, depmod and busybox as oracles."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mkpxeinit import build
+from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
+from mkpxeinit.kernel.release import choose_release
+from mkpxeinit.selection import Reason, closure, select
+from mkpxeinit.sysroot import Sysroot
+from tests.unit.small import unpack
+
+pytestmark = [
+    pytest.mark.tree,
+    pytest.mark.skipif(os.geteuid() != 0, reason="making a tree needs root"),
+]
+MODPROBE = shutil.which("modprobe", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+DEPMOD = shutil.which("depmod", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+
+
+@dataclass(frozen=True)
+class Real:
+    """A distribution's tree, what its kernel says, and its image unpacked by GNU cpio."""
+
+    root: Path
+    release: str
+    index: ModuleIndex
+    image_size: int
+    out: Path
+
+    @property
+    def modules(self) -> Path:
+        return self.out / "lib/modules" / self.release
+
+
+@pytest.fixture(scope="module", params=["bookworm", "trixie"])
+def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Real:
+    from pxelab import trees
+
+    root = Path(trees.debian(request.param))
+    tree = Sysroot.open(root)
+    release = choose_release(tree).release
+    folder = tmp_path_factory.mktemp("image")
+    result = build.write(build.plan(build.Options(sysroot=root, output=folder / "image"), {}))
+    out = unpack((folder / "image").read_bytes(), folder / "out")
+    return Real(root, release, read_index(tree, release), result.size, out)
+
+
+def asked_kmod(real: Real, name: str) -> set[str]:
+    """Return the modules that kmod would load for `name`, soft dependencies included."""
+    assert MODPROBE is not None, "kmod is not installed"
+    words = [MODPROBE, "-C", "/dev/null", "-d", str(real.root), "-S", real.release, "--show-depends", name]
+    said = subprocess.run(words, capture_output=True, check=True, text=True).stdout
+    paths = (line.split()[1] for line in said.splitlines() if line.startswith("insmod "))
+    return {normal_name(plain_path(Path(path).name).removesuffix(".ko")) for path in paths}
+
+
+def test_closure_is_that_of_kmod(real: Real) -> None:
+    """For every network driver of the kernel, also those that a plain class 02 leaves out."""
+    classes = [PciClass("02"), PciClass("02", "80")]
+    names = select(real.index, classes).names
+    assert len(names) > 200
+    for name in names:
+        assert set(closure(real.index, {name: Reason("test")}, [])) == asked_kmod(real, name), name
+
+
+def test_depmod_finds_what_the_image_says(real: Real, tmp_path: Path) -> None:
+    """depmod reads the modules themselves: their symbols give the dependencies, .modinfo the aliases."""
+    assert DEPMOD is not None, "kmod is not installed"
+    made = tmp_path / "lib/modules" / real.release
+    shutil.copytree(real.modules, made)
+    for path in made.glob("modules.*"):
+        path.unlink()
+    (made / "modules.builtin").write_bytes((real.modules / "modules.builtin").read_bytes())
+    words = [DEPMOD, "-C", "/dev/null", "-b", str(tmp_path), real.release]
+    subprocess.run(words, capture_output=True, check=True)
+    for name in ("modules.dep", "modules.alias", "modules.softdep"):
+        lines = {frozenset(line.replace(":", " : ", 1).split()) for line in statements(made / name)}
+        ours = {frozenset(line.replace(":", " : ", 1).split()) for line in statements(real.modules / name)}
+        assert ours == lines, name
+
+
+def statements(path: Path) -> list[str]:
+    """Return the lines of a list without comments."""
+    return [line for line in path.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_modules_are_unpacked_and_keep_their_signature(real: Real) -> None:
+    for name in ("e1000", "nfsv4", "r8169"):
+        path = real.index.modules[name].path
+        packed = real.root / "lib/modules" / real.release / path
+        tool = {".xz": ["xz", "-dc"], ".zst": ["zstd", "-dc"]}.get(packed.suffix, ["cat"])
+        plain = subprocess.run([*tool, packed], capture_output=True, check=True).stdout
+        assert (real.modules / plain_path(path)).read_bytes() == plain
+        assert plain.endswith(b"~Module signature appended~\n")
+
+
+@pytest.fixture
+def chroot(real: Real, host_busybox: Path, tmp_path: Path) -> Path:
+    """A root with the image's modules under the name of the running kernel, which busybox asks for."""
+    root = tmp_path / "root"
+    shutil.copytree(real.modules, root / "lib/modules" / os.uname().release)
+    shutil.copy(host_busybox, root / "busybox")
+    return root
+
+
+def asked_busybox(chroot: Path, name: str) -> list[str]:
+    """Return the paths that busybox would load for a name or modalias."""
+    words = ["chroot", str(chroot), "/busybox", "modprobe", "-D", name]
+    said = subprocess.run(words, capture_output=True, check=True, text=True).stdout
+    return [line.split()[1].partition("/kernel/")[2] for line in said.splitlines()]
+
+
+def test_busybox_loads_the_same(real: Real, chroot: Path) -> None:
+    for line in (real.modules / "modules.dep").read_text().splitlines():
+        path, _, needs = line.partition(":")
+        name = Path(path).name.removesuffix(".ko")
+        expected = {each.removeprefix("kernel/") for each in (path, *needs.split())}
+        assert set(asked_busybox(chroot, name)) == expected, name
+
+
+@pytest.mark.parametrize(
+    ("modalias", "module"),
+    [
+        ("pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00", "e1000"),
+        ("pci:v000010ECd00008168sv00001043sd00008677bc02sc00i00", "r8169"),
+        ("pci:v000014E4d0000165Fsv00001028sd0000022Fbc02sc00i00", "tg3"),
+        ("virtio:d00000001v00001AF4", "virtio_net"),
+        ("vmbus:635161f83edfc546913ff2d2f965ed0e", "hv_netvsc"),
+        ("mdio:00000000000111001100100100010100", "realtek"),
+        ("nfs4", "nfs"),
+    ],
+)
+def test_busybox_finds_drivers_by_modalias(chroot: Path, modalias: str, module: str) -> None:
+    assert asked_busybox(chroot, modalias)[-1].endswith(f"/{module}.ko")
+
+
+def test_size(real: Real) -> None:
+    """As measured; a tenth more would be worth a look."""
+    assert real.image_size < (11.0e6 if real.release.startswith("6.1.") else 13.0e6)
