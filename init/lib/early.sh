@@ -26,7 +26,7 @@ mounted=' '
 root_type=rootfs
 
 phase_early() {
-    mount_once proc /proc nosuid,nodev,noexec
+    local began="$uptime_now"
     read_mounts
     mount_once sysfs /sys nosuid,nodev,noexec
     # Without devtmpfs in the kernel, the image's own console and null remain.
@@ -38,7 +38,7 @@ phase_early() {
         set -x
     fi
     read_release
-    add_state phase.early "$uptime_now"
+    add_state phase.early "$began"
     add_state version "$image_version"
     start_root_modules
 }

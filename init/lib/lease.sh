@@ -3,6 +3,7 @@
 # one checked value a file in $run_dir/lease/INTERFACE.
 
 lease_interface=
+lease_applied=no
 lease_tries=3   # DISCOVER frames a round
 lease_pause=2   # seconds between them
 
@@ -192,6 +193,10 @@ apply_lease() {
     read_lease mtu; mtu=$lease_value
     read_lease router; gateway=${lease_value%% *}
     [ -z "$mtu" ] || ip link set "$lease_interface" mtu "$mtu"
+    if [ $lease_applied = yes ]; then
+        ip addr flush dev "$lease_interface"
+    fi
+    lease_applied=yes
     ip addr add "$address" broadcast + dev "$lease_interface" || return 1
     if [ -n "$gateway" ]; then
         # A router outside the subnet needs a way to itself first.
@@ -249,7 +254,8 @@ phase_lease() {
         take_static
     else
         while :; do
-            rm -rf "$run_dir"/lease/*
+            rm -rf "$run_dir/lease"
+            mkdir "$run_dir/lease"
             round=$((round + 1))
             ask_all && break
             if [ $round -eq $backoff_quick_rounds ]; then

@@ -5,6 +5,7 @@ root_server= root_path= root_options= root_versions= root_address=
 nfs_root=/nfsroot
 nfs_versions="4.2 4.1 4.0 3"
 mount_timeout=20 # seconds
+root_again=no    # has this phase failed before?
 
 # find_root_spec: sets root_spec to [SERVER:]/PATH[,OPTIONS] and root_source to where it comes from.
 find_root_spec() {
@@ -286,6 +287,11 @@ dns_servers_known() {
 
 phase_root() {
     local round=0
+    # Somebody may have mended the DHCP server meanwhile.
+    if [ $root_again = yes ] && [ "$ip_mode" = dhcp ]; then
+        phase_lease || return 1
+    fi
+    root_again=yes
     find_root_spec || return 1
     if ! split_root_spec; then
         quote_safely "$root_spec"
@@ -308,17 +314,18 @@ phase_root() {
     mkdir -p $nfs_root
     while ! try_versions; do
         round=$((round + 1))
-        # A server that is silent or not ready yet is waited for; what it refuses three times is a failure.
-        if [ $round -eq $backoff_quick_rounds ]; then
-            report_attempt
-            if [ "$attempt_result" != unreachable ] || { [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; }; then
-                return 1
-            fi
-        elif [ "$attempt_result" = no-init ]; then
+        # What the server refuses is a failure at once; a silent server is waited for.
+        if [ "$attempt_result" != unreachable ]; then
             report_attempt
             return 1
         fi
-        back_off "the root $root_server:$root_path ($attempt_message)"
+        if [ $round -eq $backoff_quick_rounds ]; then
+            report_attempt
+            if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
+                return 1
+            fi
+        fi
+        back_off "the NFS server $root_server ($attempt_message)"
     done
     add_state root "$root_server:$root_path"
     add_state root.address "$root_address"

@@ -1,0 +1,116 @@
+"""A short way to look at what the client left: a tree whose init prints it and powers off.
+
+A whole Debian takes half a minute to come up under emulation. Where a test is about the client
+alone, the same tree gets a script for an init: it runs in the root that the client made, as PID 1.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pxelab import SERVER, Lab, Machine, Nic, Tree
+from pxelab.running import RunningMachine
+
+EXPORT = "/netboot/pxeclient"
+INIT = "usr/local/sbin/report"
+BOOT_SECONDS = 120.0
+SECTIONS = {
+    "state": "cat /run/pxeinit/state",
+    "log": "cat /run/pxeinit/log",
+    "mounts": "cat /proc/mounts",
+    "resolv.conf": "cat /etc/resolv.conf",
+    "pid": "echo $$",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the script printed: a text for each section, and the state file as a mapping."""
+
+    sections: Mapping[str, str]
+    machine: RunningMachine
+
+    @property
+    def state(self) -> dict[str, str]:
+        """The client's state file."""
+        pairs = (line.partition("=") for line in self.sections["state"].splitlines())
+        return {key: value for key, _, value in pairs}
+
+    @property
+    def mounts(self) -> dict[str, tuple[str, str, str]]:
+        """Device, type and options of each mount point; the uppermost where several lie."""
+        words = (line.split() for line in self.sections["mounts"].splitlines())
+        return {point: (device, kind, options) for device, point, kind, options, *_ in words}
+
+
+def script(commands: Mapping[str, str]) -> bytes:
+    """Return the init: each section between marks, then power-off."""
+    lines = ["#!/bin/sh", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+    for name, command in {**SECTIONS, **commands}.items():
+        lines += [f"echo '<<{name}>>'", f"{command} 2>&1", f"echo '<</{name}>>'"]
+    lines += ["echo o > /proc/sysrq-trigger", "exec sleep 60", ""]
+    return "\n".join(lines).encode()
+
+
+def reporting_tree(lab: Lab, tree: Tree, commands: Mapping[str, str] | None = None, **variant: Any) -> Path:
+    """Return a variant of the tree with the script in place of its init."""
+    files = {INIT: script(commands or {}), **variant.pop("files", {})}
+    view = lab.variant(tree.path, files=files, **variant)
+    link = lab.space.path(view) / "usr/sbin/init"
+    if not variant.get("remove"):
+        link.unlink()
+        link.symlink_to(f"/{INIT}")
+    return view
+
+
+def read_report(machine: RunningMachine, timeout: float = BOOT_SECONDS) -> Report:
+    """Wait for the script's sections and for the end of the machine."""
+    machine.expect(r"handing over to", timeout)
+    begin = machine.expect(r"^<<state>>", 30)
+    assert begin
+    machine.wait(60)
+    sections: dict[str, str] = {}
+    name = None
+    lines: list[str] = []
+    for _, line in machine.console.lines:
+        if name is None and line.startswith("<<") and line.endswith(">>"):
+            name, lines = line[2:-2], []
+        elif name is not None and line == f"<</{name}>>":
+            sections[name], name = "\n".join(lines), None
+        elif name is not None:
+            lines.append(line)
+    return Report(sections, machine)
+
+
+def quick_boot(
+    lab: Lab,
+    tree: Tree,
+    image: Path,
+    *,
+    append: str = "quick",
+    root_path: str | None = EXPORT,
+    commands: Mapping[str, str] | None = None,
+    nfs: Mapping[str, Any] | None = None,
+    dhcp: Mapping[str, Any] | None = None,
+    variant: Mapping[str, Any] | None = None,
+    nics: tuple[Nic, ...] = (Nic(),),
+    files: Mapping[str, bytes] | None = None,
+) -> Report:
+    """Boot the tree with the reporting init over the tap network and return its report."""
+    view = reporting_tree(lab, tree, commands, **(variant or {}))
+    lab.ganesha({EXPORT: view}, **(nfs or {}))
+    lab.dnsmasq(
+        **{"root_path": root_path, "names": {"nfs.lab": SERVER}, "next_server": SERVER, **(dhcp or {})}
+    )
+    machine = lab.machine(
+        Machine(
+            kernel=tree.vmlinuz,
+            initrd=(image,),
+            append=append,
+            nics=nics,
+            guest=False,
+            files=dict(files or {}),
+        )
+    )
+    return read_report(machine)
