@@ -32,7 +32,8 @@ done
 exec </dev/ttyS1 >/dev/ttyS1 2>/dev/null
 stty raw -echo
 cd /run/pxelab || exit 0
-echo 'pxelab ready'
+# A new line first: UEFI firmware writes to this port too, without ending its line.
+printf '\npxelab ready\n'
 while IFS=' ' read -r id code; do
     printf '%s' "$code" | base64 -d >command || continue
     (cd / && exec /bin/sh /run/pxelab/command </dev/null >/run/pxelab/out 2>/run/pxelab/err)

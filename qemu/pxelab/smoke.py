@@ -18,7 +18,7 @@ _POWER_OFF_SECONDS = 90.0
 # What the console shows, and the phase that begins with it; each counts once.
 _MARKS: tuple[tuple[str, str], ...] = (
     (r"SeaBIOS|BdsDxe", "firmware"),
-    (r"iPXE initialising|Start PXE over IPv4", "network ROM"),
+    (r"iPXE \d", "network ROM"),
     (r"PXELINUX|GRUB version|Booting `pxeinit'", "loader"),
     (r"Linux version ", "kernel"),
     (r"pxeinit: \[[ 0-9.]+\] phase (\w+)", "pxeinit {}"),
