@@ -92,11 +92,12 @@ class ModuleIndex:
         return found
 
     @cached_property
-    def _globs(self) -> tuple[tuple[re.Pattern[str], str], ...]:
+    def _globs(self) -> tuple[tuple[str, Alias], ...]:
+        """Aliases with wildcards, each with what stands before its first one."""
         return tuple(
-            (re.compile(fnmatch.translate(alias.pattern)), alias.module)
+            (alias.pattern[: match.start()], alias)
             for alias in self.aliases
-            if _GLOB.search(alias.pattern)
+            if (match := _GLOB.search(alias.pattern))
         )
 
     def lookup(self, name: str) -> tuple[str, ...]:
@@ -109,7 +110,11 @@ class ModuleIndex:
             return (plain,)
         found = list(self._exact.get(plain, ()))
         if ":" in name:  # only bus aliases have wildcards; others are too many to try in vain
-            found += [module for pattern, module in self._globs if pattern.fullmatch(name)]
+            found += [
+                alias.module
+                for start, alias in self._globs
+                if name.startswith(start) and fnmatch.fnmatchcase(name, alias.pattern)
+            ]
         return tuple(dict.fromkeys(found))
 
 
