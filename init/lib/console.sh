@@ -51,8 +51,11 @@ pxeinit:   try: $4"
 # quote_safely VALUE: sets quoted to VALUE in quotes, at most 60 characters, everything unprintable as "?". For values
 # that came over the network and are only shown.
 quote_safely() {
-    local rest="$1" char count=0
+    local rest char count=0
     quoted=
+    # What follows costs the square of the length.
+    rest=$(printf '%.61s.' "$1")
+    rest=${rest%.}
     while [ -n "$rest" ]; do
         if [ "$count" -ge 60 ]; then
             quoted="$quoted..."
@@ -81,6 +84,7 @@ give_shell() {
 # panic=N reboots after N seconds (at once if negative); without it, or with 0, somebody at the console gets a shell, and
 # a machine with nobody at it tries again by itself.
 after_failure() {
+    local failed_at
     case $param_panic in
         '' | 0) ;;
         -*)
@@ -95,9 +99,14 @@ after_failure() {
     esac
     next_delay
     say_always "press Enter for a shell; trying again in $backoff_delay s"
-    if timeout "$backoff_delay" head -n 1 > /dev/null; then
+    # Only a line is an answer: a console that is closed ends at once, and must not make this a busy loop.
+    failed_at=$uptime_now
+    if [ "$(timeout "$backoff_delay" head -n 1 | wc -c)" -gt 0 ]; then
         give_shell
+        return 0
     fi
+    seconds_since "$failed_at"
+    [ "$elapsed" -ge "$backoff_delay" ] || sleep "$backoff_delay"
 }
 
 # say_always TEXT: as say, but also with "quiet".
