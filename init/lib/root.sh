@@ -73,6 +73,10 @@ split_root_spec() {
         *) root_path=$rest ;;
     esac
     fill_client_address
+    # "ftp://HOST/PATH" and its like: a URL is not a root-path.
+    case $root_path in
+        //*) return 1 ;;
+    esac
     is_path "$root_path" || return 1
     is_mount_options "$root_options" || return 1
     [ -z "$root_server" ] || is_hostname "$root_server" || is_ipv6 "$root_server"

@@ -80,13 +80,24 @@ layer_etc() {
 }
 
 # copy_stream FROM TO NAME...: one tar stream, so that no file costs a process and the reading runs ahead of the writing.
+# Sets stream_message to what tar said when it fails.
 copy_stream() {
-    local from="$1" to="$2"
+    local from="$1" to="$2" file line
     shift 2
-    rm -f /tmp/stream
-    { tar -C "$from" -cf - "$@" || echo failed > /tmp/stream; } | tar -C "$to" -xf - || echo failed > /tmp/stream
-    [ ! -e /tmp/stream ]
+    rm -f /tmp/stream.failed
+    { tar -C "$from" -cf - "$@" || : > /tmp/stream.failed; } 2> /tmp/stream.read \
+        | tar -C "$to" -xf - 2> /tmp/stream.written || : > /tmp/stream.failed
+    [ -e /tmp/stream.failed ] || return 0
+    stream_message='tar failed without a word'
+    for file in /tmp/stream.read /tmp/stream.written; do
+        if IFS= read -r line < $file; then
+            stream_message=$line
+            break
+        fi
+    done
+    return 1
 }
+stream_message=
 
 # copy_var: all of /var but the package databases, which stay where they are and can be read there.
 copy_var() {
@@ -132,9 +143,8 @@ fill_farm() {
         mkdir var
         copy_var || {
             rm -rf var
-            report PXE-INIT-tree-var "/var could not be copied into memory" \
-                "the message above is tar's word; mostly the tmpfs root is full" \
-                "more memory, a smaller /var in the tree, or pxeinit.mode=overlay"
+            report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
+                "more memory, a smaller or readable /var in the tree, or pxeinit.mode=overlay"
             return 1
         }
     fi

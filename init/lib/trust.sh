@@ -43,15 +43,37 @@ find_init() {
     return 1
 }
 
-# check_init: its first bytes can be read, and it may be executed.
+# find_large_file: sets large_file to a file of the tree that is larger than any read-ahead (128 KiB), if one of the usual
+# ones is there: an answer that ends before the end of the file is what some servers get wrong (READ_PLUS).
+find_large_file() {
+    local file
+    set -- "$nfs_root"/usr/lib/systemd/libsystemd-shared-*.so "$nfs_root"/usr/lib/*/libc.so.6 "$nfs_root"/lib/*/libc.so.6
+    for file in "$@" $nfs_root/usr/lib64/libc.so.6 $nfs_root/lib64/libc.so.6 $nfs_root/usr/bin/bash $nfs_root/bin/bash \
+        $nfs_root/bin/busybox $nfs_root/usr/bin/busybox $nfs_root/usr/bin/perl; do
+        if resolve_in_tree $nfs_root "${file#"$nfs_root"}" && [ -f "$resolved" ]; then
+            large_file=$resolved
+            return 0
+        fi
+    done
+    return 1
+}
+
+# check_init: it and a large file can be read, and it may be executed. What is read here, the real system reads again from
+# the same cache.
 check_init() {
-    local bytes
-    bytes=$(head -c 65536 "$init_file" 2>/tmp/read | wc -c)
+    local bytes reason
+    set -- "$init_file"
+    if find_large_file; then
+        set -- "$init_file" "$large_file"
+    fi
+    bytes=$(head -c 262144 "$@" 2>/tmp/read | wc -c)
     if [ -s /tmp/read ] || [ "$bytes" -eq 0 ]; then
         tree_fault=unreadable
         tree_message="$tree_init cannot be read"
-        if IFS= read -r bytes < /tmp/read; then
-            tree_message="$tree_message (${bytes##*: })"
+        if IFS= read -r reason < /tmp/read; then
+            # "head: FILE: REASON"
+            reason=${reason#head: }
+            tree_message="${reason#"$nfs_root"}"
         fi
         return 1
     fi

@@ -53,14 +53,18 @@ def script(commands: Mapping[str, str]) -> bytes:
     return "\n".join(lines).encode()
 
 
-def reporting_tree(lab: Lab, tree: Tree, commands: Mapping[str, str] | None = None, **variant: Any) -> Path:
-    """Return a variant of the tree with the script in place of its init."""
-    files = {INIT: script(commands or {}), **variant.pop("files", {})}
-    view = lab.variant(tree.path, files=files, **variant)
-    link = lab.space.path(view) / "usr/sbin/init"
-    if not variant.get("remove"):
-        link.unlink()
-        link.symlink_to(f"/{INIT}")
+def reporting_tree(
+    lab: Lab,
+    tree: Tree,
+    commands: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    links: Mapping[str, str] | None = None,
+) -> Path:
+    """Return a variant of the tree with the script for its init, further files and links."""
+    links = {"usr/sbin/init": f"/{INIT}", **(links or {})}
+    view = lab.variant(tree.path, remove=list(links), files={INIT: script(commands or {}), **(files or {})})
+    for name, target in links.items():
+        (lab.space.path(view) / name).symlink_to(target)
     return view
 
 

@@ -22,12 +22,14 @@ def test_every_entry_has_its_link(lab: Lab, bookworm: Tree, bookworm_image: Path
         variant={"files": {f"{name}/inside": b"here" for name in ODD_NAMES}},
         commands={
             "odd": "for n in 'with space' .hidden ..two 'new\nline' -dash 'star*' 'quote'\\''\"'; do"
-            ' printf "%s " "$(cat "/$n/inside")"; done',
+            ' printf "%s " "$(cat "/$n/inside")"; done; echo',
             "links": "readlink /srv /bin /vmlinuz",
             "real": f"for n in {REAL}; do [ -d /$n ] && [ ! -L /$n ] && echo $n; done",
             "count": "echo $(ls -A /nfsroot | wc -l) $(ls -A / | wc -l)",
             "tmp": "stat -c %a /tmp",
-            "var": "diff -r /var /nfsroot/var 2>&1; stat -c '%a %u %g %n' /var/mail /var/tmp",
+            # The package databases alone are links to the tree's.
+            "var": "diff -r --no-dereference /var /nfsroot/var",
+            "modes": "stat -c '%a %u %g %n' /var/mail /var/tmp",
             "machine-id": "cat /etc/machine-id",
         },
     )
@@ -35,7 +37,10 @@ def test_every_entry_has_its_link(lab: Lab, bookworm: Tree, bookworm_image: Path
     assert report.sections["links"].splitlines() == ["nfsroot/srv", "usr/bin", *_link(bookworm)]
     assert report.sections["real"] == REAL.replace(" ", "\n")
     assert report.sections["tmp"] == "1777"
-    assert report.sections["var"].splitlines() == ["2775 0 8 /var/mail", "1777 0 0 /var/tmp"]
+    differences = report.sections["var"].splitlines()
+    assert len(differences) in range(1, 8)
+    assert all(line.startswith("File /var/") and " is a symbolic link while " in line for line in differences)
+    assert report.sections["modes"].splitlines() == ["2775 0 8 /var/mail", "1777 0 0 /var/tmp"]
     assert len(report.sections["machine-id"]) == 32
     entries, farm = map(int, report.sections["count"].split())
     # nfsroot, initrd and the farm's own .pxeinit come on top.
@@ -137,13 +142,11 @@ def test_other_modes(lab: Lab, bookworm: Tree, bookworm_image: Path, mode: str, 
 
 def test_legacy_resolv_conf_link(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """The resolver's file goes where the tree's own link points, here into /var as the HOWTO has it."""
-    view = {"remove": ["etc/resolv.conf"], "files": {}}
     report = quick_boot(
         lab,
         bookworm,
         bookworm_image,
-        variant=view,
+        variant={"links": {"etc/resolv.conf": "../var/resolv.conf"}},
         commands={"link": "readlink /etc/resolv.conf; cat /var/resolv.conf"},
-        files={"lib/pxeinit/hooks/tree/10-link": b"#!/bin/sh\nln -s ../var/resolv.conf $2/etc/resolv.conf\n"},
     )
     assert report.sections["link"].splitlines() == ["../var/resolv.conf", f"nameserver {SERVER}"]
