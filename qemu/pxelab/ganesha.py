@@ -128,8 +128,18 @@ class Ganesha:
         while time.monotonic() < end and self.running:
             done = self._lab.space.run([*map(str, asker), "1"], timeout=timeout, check=False)
             if done.returncode == 0:
+                self._check_exports()
                 return
         raise LabError(f"NFS-Ganesha does not answer (log: {self.log})\n{self._last_words()}")
+
+    def _check_exports(self) -> None:
+        """Raise LabError if the server dropped an export: it runs on without it."""
+        bad = (":FSAL :CRIT", "Could not create export")
+        lines = self.log.read_text(errors="replace").splitlines()
+        why = [line.split(" :", 1)[-1] for line in lines if any(mark in line for mark in bad)]
+        if why:
+            self.stop()
+            raise LabError("NFS-Ganesha refused an export:\n" + "\n".join(why))
 
     def _last_words(self) -> str:
         parts = (self.log, self.folder / "stderr")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
-MS_REC, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 0x40000, 2, 4
+MS_REC, MS_BIND, MS_PRIVATE, MS_NOSUID, MS_NODEV = 0x4000, 0x1000, 0x40000, 2, 4
 PR_SET_PDEATHSIG = 1
 PRIVATE_FOLDERS = ("/run", "/var/lib/nfs")
 
@@ -44,9 +44,23 @@ def _leave_shared_mounts() -> None:
     _check(_libc.setns(namespace, CLONE_NEWNS), "enter the own mount namespace")
     _mount("none", "/", "none", MS_REC | MS_PRIVATE)
     os.fchdir(here)
+    path = os.getcwd()  # noqa: PTH109
+    if path != "/":
+        # NFS-Ganesha looks for the file system of `/` among the mounts.
+        _mount(path, path, "none", MS_BIND | MS_REC)
+        os.chdir(path)
     os.chroot(".")
     os.close(namespace)
     os.close(here)
+
+
+def _provide_mtab() -> None:
+    """NFS-Ganesha reads /etc/mtab, which a freshly bootstrapped system lacks."""
+    if not os.path.exists("/etc/mtab"):  # noqa: PTH110
+        for folder in ("/run/etc/upper", "/run/etc/work"):
+            os.makedirs(folder)  # noqa: PTH103
+        _mount("overlay", "/etc", "overlay", 0, "lowerdir=/etc,upperdir=/run/etc/upper,workdir=/run/etc/work")
+        os.symlink("/proc/self/mounts", "/etc/mtab")  # noqa: PTH211
 
 
 def _be_process_one(own_network: bool) -> None:
@@ -57,6 +71,7 @@ def _be_process_one(own_network: bool) -> None:
         for folder in PRIVATE_FOLDERS:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103 (keeps this program's start short)
             _mount("tmpfs", folder, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
+        _provide_mtab()
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans: the kernel reaps them
     os.write(1, b"ready\n")

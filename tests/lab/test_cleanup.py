@@ -147,49 +147,32 @@ def test_a_machine_that_does_not_start_says_why() -> None:
         lab.machine(Machine(nics=(Nic(model="no-such-card"),)))
 
 
+IN_CHROOT = """
+import os, sys
+from pathlib import Path
+os.chroot(sys.argv[1])
+os.chdir("/")
+from pxelab import Lab
+with Lab.open() as lab:
+    lab.ganesha({"/x": Path("/folder")})
+    print(lab.space.run(["ip", "-br", "link"]).stdout.decode())
+"""
+
+
 @needs_root
 def test_works_within_a_plain_chroot(tmp_path: Path) -> None:
-    """A chroot's `/` is no mount point, where unshare(1) cannot make mounts private."""
-    script = (
-        "import os, sys\n"
-        "os.chroot(sys.argv[1])\nos.chdir('/')\n"
-        "from pxelab import Lab\n"
-        "with Lab.open() as lab:\n    print(lab.space.run(['ip', '-br', 'link']).stdout.decode())\n"
-    )
-    root = tmp_path / "root"
-    root.mkdir()
-    binds = ["mount -t tmpfs t {0}", "mkdir -p {0}/tmp {0}/proc {0}/run {0}/var/lib/nfs"]
-    folders = {
-        "usr",
-        "bin",
-        "sbin",
-        "lib",
-        "lib64",
-        "etc",
-        "dev",
-        sys.prefix.split("/")[1],
-        sys.base_prefix.split("/")[1],
-    }
-    folders.add(str(Path(__file__).resolve().parts[1]))
-    for name in sorted(folders - {"tmp", "proc", "run", "var"}):
-        binds.append(f"mkdir -p {{0}}/{name} && mount --bind /{name} {{0}}/{name}")
-    binds.append("mount -t proc proc {0}/proc")
-    steps = " && ".join(binds).format(root) + ' && exec "$@"'
+    """Its `/` is no mount point: unshare(1) cannot make mounts private there, nor can Ganesha find it."""
+    root = tmp_path / "plain"
+    shown = {"/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc", "/dev"}
+    shown |= {f"/{Path(path).resolve().parts[1]}" for path in (sys.prefix, sys.base_prefix, __file__)}
+    steps = [f"mount -t tmpfs tmpfs {tmp_path}"]
+    steps += [f"mkdir -p {root}/{name}" for name in ("folder", "tmp", "proc", "run", "var/lib/nfs")]
+    for path in sorted(shown - {"/tmp"}):
+        steps += [f"mkdir -p {root}{path}", f"mount --rbind {path} {root}{path}"]
+    steps += [f"mount -t proc proc {root}/proc", 'exec "$@"']
+    command = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", "\n".join(steps), "sh"]
     done = subprocess.run(
-        [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "shared",
-            "sh",
-            "-c",
-            steps,
-            "sh",
-            sys.executable,
-            "-c",
-            script,
-            str(root),
-        ],
+        [*command, sys.executable, "-c", IN_CHROOT, str(root)],
         capture_output=True,
         text=True,
         timeout=60,

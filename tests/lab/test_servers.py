@@ -58,3 +58,8 @@ def test_a_variant_leaves_its_tree_alone(tmp_path: Path) -> None:
         lab.ganesha({"/view": view})
     assert (tmp_path / "sbin/init").read_text() == "the real one"
     assert not view.exists()
+
+
+def test_an_export_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with Lab.open() as lab, pytest.raises(LabError, match="(?s)refused an export.*missing"):
+        lab.ganesha({"/x": tmp_path / "missing"})
