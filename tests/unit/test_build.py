@@ -10,6 +10,7 @@ import pytest
 from mkpxeinit import __version__, build, resources
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, SysrootError, UsageError
 from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.image import assemble
 from mkpxeinit.image.compress import Compressor
 from tests.unit.small import (
     AARCH64,
@@ -52,6 +53,14 @@ def test_four_segments(root: Path) -> None:
     assert len(data) % 4 == 0
     first_names = [archive[110:].partition(b"\0")[0] for archive in archives(data)]
     assert first_names == [b"lib", b"bin", b"dev", b"etc"]
+
+
+@pytest.mark.parametrize("name", ["zstd", "gzip", "none"])
+def test_segments_are_padded(root: Path, name: str) -> None:
+    """An archive that is not compressed must begin at a multiple of 4, whatever comes before it."""
+    decided = build.plan(build.Options(sysroot=root, compressor=Compressor.parse(name)), {})
+    sizes = [len(data) for data in assemble.assemble(decided.plan, decided.compressor, 0)]
+    assert len(sizes) == 4 and not any(size % 4 for size in sizes)
 
 
 def test_modules(root: Path) -> None:
