@@ -15,9 +15,9 @@ list_aliases() {
             $2) ;;
             *) continue ;;
         esac
-        # A modalias is one word of the kernel's making; anything else is none.
+        # A modalias is one word of the kernel's making; anything else is none. A device tree's has "T(null)".
         case $alias in
-            -* | *[!a-zA-Z0-9:*,._+-]*) continue ;;
+            -* | *[!a-zA-Z0-9:*,._+"()"-]*) continue ;;
         esac
         case $tried_aliases in
             *" $alias "*) continue ;;
