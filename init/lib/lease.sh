@@ -24,12 +24,18 @@ read_ip_param() {
         *:*:*:*) ;;
         *:*)
             how=${param_ip#*:}
+            case $how in
+                dhcp | on | any | both) ;;
+                *)
+                    drop_param ip "$param_ip" "only dhcp can follow the interface"
+                    return 0
+                    ;;
+            esac
             if is_interface "${param_ip%%:*}"; then
                 ip_device=${param_ip%%:*}
             else
                 drop_param ip "$param_ip" "not an interface's name"
             fi
-            [ "$how" = dhcp ] || drop_param ip "$param_ip" "only dhcp can follow the interface"
             return 0
             ;;
         *)
@@ -161,18 +167,20 @@ ask_all() {
     done
     lease_interface=
     while :; do
+        # Looked at before the leases: whoever has ended has written its lease.
+        alive=no
+        for pid in $pids; do
+            if kill -0 "$pid" 2>/dev/null; then alive=yes; fi
+        done
         for name in $linked; do
             if [ -s "$run_dir/lease/$name/address" ]; then
                 lease_interface=$name
                 break
             fi
         done
-        [ -z "$lease_interface" ] || break
-        alive=no
-        for pid in $pids; do
-            if kill -0 "$pid" 2>/dev/null; then alive=yes; fi
-        done
-        [ $alive = yes ] || break
+        if [ -n "$lease_interface" ] || [ $alive = no ]; then
+            break
+        fi
         usleep 50000
     done
     killall -q udhcpc
