@@ -21,7 +21,7 @@ from tests.init.parts import BUSYBOX, ORIGINAL, Parts
 INIT = Path(__file__).parents[2] / "init"
 LEASE = {"ip": "10.0.2.15", "mask": "24", "router": "10.0.2.2", "siaddr": "10.0.2.2", "serverid": "10.0.2.2"}
 
-DOOMSDAY = 2000  # seconds of the fake clock: whoever still waits then is killed
+DOOMSDAY = 500  # seconds of the fake clock: whoever still waits then is killed
 _TICK = f"""tick() {{
     read -r now rest < /proc/uptime
     echo "$((${{now%%.*}} + $1)).${{now#*.}} 0.00" > /proc/uptime.$$

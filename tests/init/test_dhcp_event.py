@@ -1,0 +1,140 @@
+"""dhcp-event: what a server says becomes one checked value a file, or nothing."""
+
+import os
+
+import pytest
+
+from tests.init.fakeroot import FakeRoot, Result
+from tests.init.test_check import HOSTILE
+
+ANSWER = {
+    "interface": "eth0", "ip": "10.0.2.15", "subnet": "255.255.255.0", "mask": "24", "router": "10.0.2.2 10.0.2.3",
+    "dns": "10.0.2.3 1.1.1.1", "ntpsrv": "10.0.2.4", "domain": "lab", "search": "lab example.org", "hostname": "c1",
+    "siaddr": "10.0.2.5", "serverid": "10.0.2.6", "lease": "86400", "mtu": "1400",
+    "rootpath": "nfs:[fd00::1]:/srv/a b,vers=4.2", "boot_file": "pxelinux.0",
+}  # fmt: skip
+KEPT = {
+    "address": "10.0.2.15", "prefix": "24", "router": "10.0.2.2 10.0.2.3", "dns": "10.0.2.3 1.1.1.1",
+    "ntp": "10.0.2.4", "domain": "lab", "search": "lab example.org", "hostname": "c1", "next-server": "10.0.2.5",
+    "server": "10.0.2.6", "lease-seconds": "86400", "mtu": "1400", "root-path": ANSWER["rootpath"],
+    "boot-file": "pxelinux.0", "obtained": "3.00",
+}  # fmt: skip
+FILES = {
+    "router": "router", "dns": "dns", "ntpsrv": "ntp", "domain": "domain", "search": "search",
+    "hostname": "hostname", "siaddr": "next-server", "serverid": "server", "lease": "lease-seconds", "mtu": "mtu",
+    "rootpath": "root-path", "boot_file": "boot-file", "mask": "prefix",
+}  # fmt: skip
+
+
+def event(root: FakeRoot, values: dict[str, str], what: str = "bound") -> Result:
+    root.folder("run/pxeinit/lease")
+    return root.execute("/lib/pxeinit/dhcp-event", what, env=values)
+
+
+def lease(root: FakeRoot, interface: str = "eth0") -> dict[str, str | None]:
+    base = f"run/pxeinit/lease/{interface}"
+    return {name: root.read(f"{base}/{name}") for name in root.names(base)} if root.place(base).exists() else {}
+
+
+def snapshot(root: FakeRoot) -> set[str]:
+    """All that exists, but the fakes' own notes and the client's folder."""
+    found = {os.path.join(folder, name) for folder, _, names in os.walk(root.path) for name in names}
+    return {name for name in found if "/root/run/pxeinit/" not in name and "/root/fake/" not in name}
+
+
+@pytest.mark.parametrize("what", ["bound", "renew"])
+def test_an_answer_is_kept_a_value_a_file(root: FakeRoot, what: str) -> None:
+    said = event(root, ANSWER, what)
+    assert (said.status, said.console) == (0, "")
+    assert lease(root) == KEPT
+    assert root.names("run/pxeinit/lease") == ["eth0"]
+
+
+def test_a_short_answer(root: FakeRoot) -> None:
+    event(root, {"interface": "eth0", "ip": "10.0.2.15"})
+    assert lease(root) == {"address": "10.0.2.15", "prefix": "24", "obtained": "3.00"}
+
+
+def test_a_new_answer_replaces_the_old_one_whole(root: FakeRoot) -> None:
+    event(root, ANSWER)
+    event(root, {"interface": "eth0", "ip": "10.0.2.16", "mask": "16"}, "renew")
+    assert lease(root) == {"address": "10.0.2.16", "prefix": "16", "obtained": "3.00"}
+
+
+@pytest.mark.parametrize("what", ["deconfig", "leasefail", "", "$(touch /canary)"])
+def test_other_events_change_nothing(root: FakeRoot, what: str) -> None:
+    event(root, ANSWER)
+    event(root, {**ANSWER, "ip": "10.9.9.9"}, what)
+    assert lease(root) == KEPT
+
+
+def test_a_refusal_is_told(root: FakeRoot) -> None:
+    said = event(root, {"interface": "eth0", "message": "wrong\nnetwork $(touch /canary)"}, "nak")
+    assert said.warnings == ["DHCP on eth0: the server says no: 'wrong?network $(touch /canary)'"]
+    assert lease(root) == {}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_hostile_values_are_dropped(root: FakeRoot, name: str) -> None:
+    before = snapshot(root)
+    plain = {"interface": "eth0", "ip": "10.0.2.15", "mask": "24"}
+    for value in HOSTILE:
+        said = event(root, {**plain, name: value})
+        assert said.status == 0
+        kept = lease(root).get(FILES[name])
+        if name == "mask":
+            assert kept == "24"
+        elif name in ("rootpath", "boot_file"):
+            # Their parts are checked again by the root phase; nothing that a shell reads differently is kept.
+            assert kept is None or (kept == value and not set(value) & set("\n\t\r;|&<>'\"\\`$(){}*?!#\x1b\x7f"))
+        else:
+            # Lists keep what is valid among their words.
+            assert set((kept or "").split()) <= set(value.split())
+            assert kept is None or not set(kept) & set("$`;&|<>'\"\\*?!#{}()[]\n\t\x1b")
+        assert all(line.isprintable() and line.isascii() for line in said.console.splitlines())
+        assert len(said.console) < 200 + 150 * len(value.split())
+    assert snapshot(root) == before
+    assert lease(root).keys() <= {"address", "prefix", "obtained", FILES[name]}
+
+
+@pytest.mark.parametrize("name", ["ip", "interface", "message", "opt53", "subnet", "PATH", "IFS", "ENV", "folder"])
+def test_hostile_variables_execute_nothing(root: FakeRoot, name: str) -> None:
+    before = snapshot(root)
+    for value in (*HOSTILE, "../../../canary", "/canary", "eth0/../../../../canary", "a/b"):
+        for what in ("bound", "nak"):
+            event(root, {"interface": "eth0", "ip": "10.0.2.15", name: value}, what)
+    assert snapshot(root) == before
+    assert set(root.names("run/pxeinit/lease")) <= {"eth0"}
+
+
+@pytest.mark.parametrize("address", ["", "0.0.0.0", "127.0.0.1", "255.255.255.255", "10.0.2", "10.0.2.15 10.0.2.16"])
+def test_an_address_that_no_host_has_is_no_lease(root: FakeRoot, address: str) -> None:
+    said = event(root, {**ANSWER, "ip": address})
+    assert said.status == 1
+    assert "is not one that a host can have" in said.console
+    assert lease(root) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("mask", "0", "24"),
+        ("mask", "33", "24"),
+        ("mask", "255.255.0.0", "24"),
+        ("mask", "32", "32"),
+        ("mtu", "575", None),
+        ("mtu", "65536", None),
+        ("mtu", "576", "576"),
+        ("router", "10.0.2.2 evil 10.0.2.3", "10.0.2.2 10.0.2.3"),
+        ("dns", "* /bin/*", None),
+        ("search", "lab $(touch /canary) -x b.c", "lab b.c"),
+        ("siaddr", "0.0.0.0", None),
+        ("rootpath", "x" * 1025, None),
+        ("boot_file", "x" * 256, None),
+        ("lease", "4294967295", "4294967295"),
+    ],
+)
+def test_limits(root: FakeRoot, name: str, value: str, kept: str | None) -> None:
+    said = event(root, {"interface": "eth0", "ip": "10.0.2.15", name: value})
+    assert lease(root).get(FILES[name]) == kept
+    assert bool(said.warnings) == (kept != value)

@@ -1,0 +1,137 @@
+"""drivers.sh and the modules of early.sh: which devices reach modprobe."""
+
+import pytest
+
+from tests.init.fakeroot import FakeRoot
+
+NIC = "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00"
+USB_HOST = "pci:v00001B36d0000000Dsv00001AF4sd00001100bc0Csc03i30"
+DEVICES = {
+    "pci/0000:00:02.0": "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00",
+    "pci/0000:00:03.0": NIC,
+    "pci/0000:00:04.0": NIC,
+    "pci/0000:00:05.0": USB_HOST,
+    "virtio/virtio0": "virtio:d00000001v00001AF4",
+    "virtio/virtio1": "virtio:d00000002v00001AF4",
+    "vmbus/a": "vmbus:635161f83edfc546913ff2d2f965ed0e",
+    "acpi/VMBUS:00": "acpi:VMBUS:VMBus:",
+    "acpi/LNRO0005:00": "acpi:LNRO0005:",
+    "acpi/PNP0A03:00": "acpi:PNP0A03:",
+    "platform/eth": "of:NethernetT(null)Cbrcm,bcm2711-genet-v5",
+    "platform/rtc": "platform:rtc",
+    "usb/1-1": "usb:v0BDAp8153d3100dc00dsc00dp00icFFiscFFip00in00",
+}
+FIRST = [NIC, "acpi:VMBUS:VMBus:", "acpi:LNRO0005:"]
+SECOND = [
+    "virtio:d00000001v00001AF4",
+    "vmbus:635161f83edfc546913ff2d2f965ed0e",
+    "of:NethernetT(null)Cbrcm,bcm2711-genet-v5",
+]
+
+
+def plant(root: FakeRoot, devices: dict[str, str]) -> None:
+    for place, alias in devices.items():
+        bus, name = place.split("/")
+        root.write(f"sys/bus/{bus}/devices/{name}/modalias", alias)
+
+
+def test_one_call_for_the_devices_one_for_what_they_bring(root: FakeRoot) -> None:
+    plant(root, DEVICES)
+    root.run("read_release; phase_drivers; phase_drivers; load_bus_drivers")
+    assert root.calls("modprobe") == [["-a", "-q", *FIRST], ["-a", "-q", *SECOND]]
+
+
+def test_usb_counts_if_the_image_can_drive_it(root: FakeRoot) -> None:
+    plant(root, DEVICES)
+    root.folder("lib/modules/6.1.0-test/kernel/drivers/net/usb")
+    root.run("read_release; phase_drivers")
+    first, second = root.calls("modprobe")
+    assert first == ["-a", "-q", *FIRST, USB_HOST]
+    assert second == ["-a", "-q", *SECOND, DEVICES["usb/1-1"]]
+
+
+def test_devices_that_come_later_are_found_later(root: FakeRoot) -> None:
+    plant(root, {"pci/0000:00:03.0": NIC})
+    root.fake("modprobe", when=NIC, does="mkdir -p /sys/bus/virtio/devices/v; echo virtio:d00000001vX > /sys/bus/virtio/devices/v/modalias")
+    root.run("read_release; phase_drivers; load_bus_drivers")
+    assert root.calls("modprobe") == [["-a", "-q", NIC], ["-a", "-q", "virtio:d00000001vX"]]
+
+
+def test_without_devices_nothing_is_called(root: FakeRoot) -> None:
+    assert root.run("read_release; phase_drivers").console == ""
+    assert root.calls("modprobe") == []
+
+
+@pytest.mark.parametrize(
+    "alias",
+    ["", "-r bc02sc", "pci: -r bc02sc", "pci:bc02sc;touch x", "pci:$(touch canary)bc02sc", "pci:`x`bc02sc00", "pci:bc02sc/../x"],
+)
+def test_hostile_aliases_are_no_aliases(root: FakeRoot, alias: str) -> None:
+    plant(root, {"pci/0000:00:03.0": alias, "vmbus/x": alias.replace("pci:", "vmbus:")})
+    assert root.run("read_release; phase_drivers").console == ""
+    assert root.calls("modprobe") == []
+
+
+def test_named_modules_are_loaded_by_name(root: FakeRoot) -> None:
+    root.write("etc/pxeinit/modules", "e1000\n\n-r\na b\nx;y\n$(touch canary)\nsnd-pcm_oss\n")
+    root.run("read_release; phase_drivers")
+    assert root.calls("modprobe") == [["-a", "e1000", "snd-pcm_oss"]]
+
+
+def test_named_modules_that_fail_are_told(root: FakeRoot) -> None:
+    root.write("etc/pxeinit/modules", "e1000")
+    root.fake("modprobe", fails=1, says="modprobe: module e1000 not found")
+    said = root.run("read_release; phase_drivers; echo $?")
+    assert said.warnings == ["not every module of --module could be loaded: e1000"]
+    assert "module e1000 not found" in said.console
+    assert said.console.endswith("\n0\n")
+
+
+def test_a_missing_list_is_no_failure(root: FakeRoot) -> None:
+    root.place("etc/pxeinit/modules").unlink()
+    assert root.run("read_release; phase_drivers; echo $?").console == "0\n"
+
+
+def test_file_systems_load_beside_the_network(root: FakeRoot) -> None:
+    root.fake("modprobe", does="touch /tmp/loaded")
+    said = root.run("start_root_modules; wait_root_modules; [ -e /tmp/loaded ] && echo joined; wait_root_modules")
+    assert said.console == "joined\n"
+    assert root.calls("modprobe") == [["-a", "-q", "nfs", "nfsv4", "nfsv3", "overlay"]]
+
+
+def test_a_kernel_of_another_build_is_told_and_goes_on(root: FakeRoot) -> None:
+    root.write("etc/pxeinit/release", "6.12.0-other")
+    said = root.run("phase_early && echo on")
+    assert said.reports("PXE-INIT-early-release")
+    assert "the kernel is 6.1.0-test, the image was built for 6.12.0-other" in said.console
+    assert said.console.endswith("on\n")
+
+
+def test_early_mounts_what_is_missing(root: FakeRoot) -> None:
+    root.run("phase_early")
+    assert [words[-1] for words in root.calls("mount")] == ["/sys", "/dev", "/run"]
+    assert root.state()["version"] == "0.1.0"
+
+
+def test_init_mounts_proc_before_anything_else(booting: FakeRoot) -> None:
+    booting.place("proc").rename(booting.place("hidden"))
+    booting.fake("mount", when="/proc", does="/bin/mv /hidden /proc")
+    assert booting.boot().status == 0
+    assert [words for words in booting.all_calls() if words[0] == "mount"][0][-1] == "/proc"
+    assert booting.state()["phase.early"] == "3.00"
+
+
+def test_early_leaves_what_is_mounted(root: FakeRoot) -> None:
+    root.write("proc/self/mounts", "none / tmpfs rw 0 0\nsys /sys sysfs rw 0 0\ndev /dev devtmpfs rw 0 0\n")
+    said = root.run("phase_early; echo $root_type")
+    assert [words[-1] for words in root.calls("mount")] == ["/run"]
+    assert said.console.endswith("tmpfs\n")
+
+
+def test_early_does_without_devtmpfs_and_files(root: FakeRoot) -> None:
+    root.fake("mount", when="devtmpfs", fails=255, says="mount: mounting devtmpfs on /dev failed: No such device")
+    for name in ("release", "version"):
+        root.place(f"etc/pxeinit/{name}").unlink()
+    said = root.run("phase_early; has_devtmpfs || echo none")
+    assert said.console == "none\n"
+    assert root.state()["version"] == "unknown"
