@@ -3,8 +3,9 @@
 # make lint   ruff, mypy --strict, shellcheck
 # As another user than root: make lint, make test-quick (packages must be there already).
 
-SHELL_FILES = $(filter-out init/lib,$(wildcard init/*)) $(wildcard init/lib/*.sh) \
-	tools/setup tools/test tools/demo qemu/smoke .ci/run
+# init's programs name their libraries, which are checked with them (-a).
+INIT_PROGRAMS = $(notdir $(filter-out init/lib,$(wildcard init/*)))
+SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run
 
 .PHONY: demo test test-quick test-boot test-all lint format setup clean
 
@@ -25,6 +26,7 @@ lint: setup
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	cd init && LC_ALL=C.UTF-8 shellcheck -a $(INIT_PROGRAMS)
 	shellcheck $(SHELL_FILES)
 
 format: setup
