@@ -65,12 +65,14 @@ split_root_spec() {
             root_path=${rest%%,*}
             root_options=${rest#*,}
             ;;
-        *:*)
-            # dracut's third form, nfs:SERVER:/PATH:OPTIONS.
-            root_path=${rest%:*}
-            root_options=${rest##*:}
-            ;;
         *) root_path=$rest ;;
+    esac
+    case $root_path in
+        *:*)
+            # dracut's third form, nfs:SERVER:/PATH:OPTION,OPTION...
+            root_options=${root_path##*:},$root_options
+            root_path=${root_path%:*}
+            ;;
     esac
     fill_client_address
     # "ftp://HOST/PATH" and its like: a URL is not a root-path.
@@ -162,7 +164,8 @@ mount_nfs() {
             mount_message="no answer within $mount_timeout s"
             ;;
         *:*'rotocol not supported'* | *:*'rogram not registered'*) mount_result=version ;;
-        *:*'onnection refused'* | *:*'imed out'* | *:*'o route'* | *:*nreachable* | *:*'I/O error'* | *:*'ost is down'*)
+        *:*'onnection refused'* | *:*'imed out'* | *:*'o route'* | *:*nreachable* \
+            | *:*'I/O error'* | *:*'nput/output error'* | *:*'ost is down'*)
             mount_result=unreachable
             ;;
         *:*'ermission denied'* | *:*'not permitted'*) mount_result=refused ;;
