@@ -81,7 +81,11 @@ fill_dev() {
             return 1
         fi
         dev_folder=$new_root/dev
-        mount -t tmpfs -o nosuid,mode=0755 tmpfs "$dev_folder" || return 1
+        mount -t tmpfs -o nosuid,mode=0755 tmpfs "$dev_folder" || {
+            report PXE-INIT-tree-dev "no tmpfs for /dev" "the kernel refuses it, or the tree has no folder /dev" \
+                "use a kernel with CONFIG_DEVTMPFS, or make /dev in the tree"
+            return 1
+        }
     fi
     case $dev_source in
         devtmpfs) ;;

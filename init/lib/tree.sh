@@ -12,10 +12,16 @@ package_folders=" lib/dpkg lib/apt lib/rpm lib/pacman lib/dnf cache/apt cache/pa
 # sort_entry NAME: sets entry_kind to real, bound, etc, copied or linked.
 sort_entry() {
     entry_kind=linked
-    case $real_folders in
-        *" $1 "*)
-            entry_kind=real
-            return 0
+    case $1 in
+        # "run tmp" is in none of the lists.
+        *' '*) ;;
+        *)
+            case $real_folders in
+                *" $1 "*)
+                    entry_kind=real
+                    return 0
+                    ;;
+            esac
             ;;
     esac
     if [ -L "nfsroot/$1" ]; then
@@ -85,7 +91,7 @@ copy_stream() {
     local from="$1" to="$2" file line
     shift 2
     rm -f /tmp/stream.failed
-    { tar -C "$from" -cf - "$@" || : > /tmp/stream.failed; } 2> /tmp/stream.read \
+    { tar -C "$from" -cf - -- "$@" || : > /tmp/stream.failed; } 2> /tmp/stream.read \
         | tar -C "$to" -xf - 2> /tmp/stream.written || : > /tmp/stream.failed
     [ -e /tmp/stream.failed ] || return 0
     stream_message='tar failed without a word'
@@ -110,7 +116,7 @@ copy_var() {
         case $entry in
             lib | cache)
                 mkdir -p "$var/$entry"
-                for inner in "$entry"/* "$entry"/.[!.]*; do
+                for inner in "$entry"/* "$entry"/.[!.]* "$entry"/..?*; do
                     [ -e "$inner" ] || [ -L "$inner" ] || continue
                     case $package_folders in
                         *" $inner "*) ln -s "/nfsroot/var/$inner" "$var/$inner" ;;

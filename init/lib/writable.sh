@@ -27,6 +27,9 @@ prepare_farm() {
         }
         mkdir /newroot/nfsroot
         move_mount $nfs_root /newroot/nfsroot || {
+            # Else the next attempt would take the empty folder for the tree.
+            umount /newroot
+            rmdir /newroot/nfsroot 2>/dev/null
             report_writable "the tree cannot be moved to /nfsroot" "the kernel refuses it"
             return 1
         }
