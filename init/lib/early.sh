@@ -37,6 +37,11 @@ phase_early() {
     if [ "$param_debug" = yes ]; then
         set -x
     fi
+    if [ "$param_break" = early ]; then
+        # Nobody could know it before.
+        say_always "stopped in phase early, as pxeinit.break says"
+        give_shell
+    fi
     read_release
     add_state phase.early "$began"
     add_state version "$image_version"

@@ -15,17 +15,18 @@ install_resolv_conf() {
         "$new_root"/run/*) target=${target#"$new_root"} ;;
     esac
     case $target in
-        "$new_root"/nfsroot/*)
-            # A read-only tree: a bind mount covers the file that is there.
-            if [ -f "$target" ] && mount -o bind "$run_dir/resolv.conf" "$target"; then
-                return 0
-            fi
-            ;;
+        # What the warning below advises: it is there already.
+        "$run_dir/resolv.conf") return 0 ;;
+        "$new_root"/nfsroot/*) ;;
         *)
-            mkdir -p "${target%/*}"
+            mkdir -p "${target%/*}" 2>/dev/null
             { cat "$run_dir/resolv.conf" > "$target"; } 2>/dev/null && return 0
             ;;
     esac
+    # A read-only tree: a bind mount covers the file that is there.
+    if [ -f "$target" ] && mount -o bind "$run_dir/resolv.conf" "$target"; then
+        return 0
+    fi
     warn "${target#"$new_root"} cannot be written: names will not resolve (a link to /run/pxeinit/resolv.conf would help)"
 }
 
