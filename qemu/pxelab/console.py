@@ -140,7 +140,8 @@ class Console:
                     return Seen(found, self._time_at(found.start()))
                 bad = unwanted.search(text, self._cursor) if unwanted else None
                 if bad is not None:
-                    raise LabError(self._failure(f"{bad[0]!r} came instead of {pattern!r}"))
+                    what = bad[0].splitlines()[-1]
+                    raise LabError(self._failure(f"{what!r} came instead of {pattern!r}"))
                 if self._closed:
                     raise MachineExitedError(self._failure(f"the machine ended without {pattern!r}"))
                 left = end - time.monotonic()

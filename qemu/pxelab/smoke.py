@@ -19,13 +19,14 @@ _POWER_OFF_SECONDS = 90.0
 _MARKS: tuple[tuple[str, str], ...] = (
     (r"SeaBIOS|BdsDxe", "firmware"),
     (r"iPXE \d", "network ROM"),
-    (r"PXELINUX|GRUB version|Booting `pxeinit'", "loader"),
+    (r"PXELINUX|Welcome to GRUB|Booting `pxeinit'", "loader"),
     (r"Linux version ", "kernel"),
     (r"pxeinit: \[[ 0-9.]+\] phase (\w+)", "pxeinit {}"),
     (r"pxeinit: \[[ 0-9.]+\] handing over to (\S+)", "real init {}"),
     (r" login: ?$", "login prompt"),
 )
-_FAILURE = rf"{KERNEL_PANIC}|pxeinit: a shell for you"
+# The same failure three times will not go away: the client would go on trying.
+_FAILURE = rf"{KERNEL_PANIC}|pxeinit: a shell for you|(PXE-INIT-[\w-]+)(?:[\s\S]*\1){{2}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ def run_smoke(
             power_off = machine.power_off(_POWER_OFF_SECONDS)
             progress.note("switched itself off", began + power_off)
         except LabError as failure:
-            reason = str(failure)
+            reason = str(failure).replace(str(machine.log), str(log or machine.log))
         finally:
             machine.kill()
             if log is not None:
