@@ -8,8 +8,11 @@ from . import run
 from .errors import LabError
 
 # No time-stamp counter: a busy host spoils its calibration, and the guest's clock then runs many
-# times too fast, deadlines and leases included. The HPET is exact, as QEMU keeps it.
+# times too fast, deadlines and leases included. The HPET is exact, as QEMU keeps it. GRUB on UEFI
+# insists on the counter: there the kernel has to be told to leave it alone.
 CPU = "max,tsc=off"
+CPU_UEFI = "max"
+UEFI_APPEND = "tsc=unstable"
 
 PORTS = ("console", "guest", "control")
 
@@ -50,7 +53,7 @@ class Machine:
     uefi: bool = False
     guest: bool = True
     reboot: bool = False
-    cpu: str = CPU
+    cpu: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
 
@@ -98,7 +101,14 @@ def _network(nics: tuple[Nic, ...], wiring: Wiring, direct: bool) -> list[str]:
 def arguments(machine: Machine, wiring: Wiring) -> list[str]:
     """Return QEMU's command line for the machine."""
     words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
-    words += ["-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", machine.cpu]
+    words += [
+        "-machine",
+        "pc,graphics=off",
+        "-accel",
+        "tcg",
+        "-cpu",
+        machine.cpu or (CPU_UEFI if machine.uefi else CPU),
+    ]
     words += ["-smp", "1", "-m", str(machine.memory)]
     for name, descriptor in zip(PORTS, wiring.ports, strict=True):
         words += ["-chardev", f"socket,id={name},fd={descriptor}"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from . import guest, netboot
 from .errors import LabError
 from .lab import USER_SERVER, Lab
-from .machine import Machine, Nic
+from .machine import UEFI_APPEND, Machine, Nic
 from .running import KERNEL_PANIC, RunningMachine
 
 EXPORT = "/netboot/pxeclient"
@@ -79,6 +79,8 @@ def _published(lab: Lab, image: Path, kernel: Path, append: str, uefi: bool) -> 
     reporter.write_bytes(guest.hook_segment())
     fill = netboot.grub if uefi else netboot.pxelinux
     where = f"root=/dev/nfs nfsroot={USER_SERVER}:{EXPORT} ip=dhcp console=ttyS0 {append}"
+    if uefi:
+        where = f"{where} {UEFI_APPEND}"
     return fill(lab.folder / "tftp", kernel, (image, reporter), where.strip())
 
 
