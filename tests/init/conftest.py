@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.init.fakeroot import FAKED, FakeRoot
+from tests.init.fakeroot import ALWAYS, SOMETIMES, FakeRoot
 from tests.init.parts import SHELLS, Parts
 
 
 @pytest.fixture(scope="session")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
     """What all roots share."""
-    return Parts.make(tmp_path_factory.mktemp("parts"), FAKED)
+    return Parts.make(tmp_path_factory.mktemp("parts"), frozenset(ALWAYS), SOMETIMES)
 
 
 @pytest.fixture(params=SHELLS)

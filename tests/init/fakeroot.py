@@ -1,9 +1,9 @@
-"""A small root folder in which the client's scripts run by chroot, with fakes of what would touch the machine.
+"""A small root folder in which the client's scripts run by chroot, among fakes of what touches the machine.
 
-The scripts see ordinary paths and know nothing of it. Fakes are scripts in /bin that log each call and then do
+The scripts see ordinary paths and know nothing of it. Fakes are scripts in /bin that log each call, then do
 what the test says. busybox ash would run its own applets before anything in PATH (FEATURE_PREFER_APPLETS, as
-Debian builds it): in the copy that is used here the names of the faked applets are spoilt, so that a forgotten
-fake cannot power this machine off either.
+Debian builds it): in the copy that is used here the names of the faked applets are spoilt, so that a
+forgotten fake cannot power this machine off either.
 """
 
 import contextlib
@@ -190,9 +190,9 @@ class FakeRoot:
     ) -> None:
         """Let a command behave so where its arguments contain `when`; the rule added last is asked first.
 
-        `fails` is the exit status, or those of the first, second … call, the last for all that follow; -1 goes
-        on to the older rules. `says` goes to stderr (where statuses differ, on failure alone), `prints` to
-        stdout; `does` is shell code that sees the arguments and $status.
+        `fails` is the exit status, or those of the first, second … call, the last for all that follow; -1
+        goes on to the older rules. `says` goes to stderr (where statuses differ, on failure alone), `prints`
+        to stdout; `does` is shell code that sees the arguments and $status.
         """
         assert name in FAKED, f"{name} has no fake"
         statuses = [fails] if isinstance(fails, int) else list(fails)
@@ -242,7 +242,7 @@ class FakeRoot:
         return [[next(words) for _ in range(int(count) + 1)] for count in words]
 
     def run(self, code: str, *arguments: str) -> Result:
-        """Run shell code, "$@" being the arguments, behind the libraries as init sources them, with a run folder."""
+        """Run shell code ("$@" are the arguments) behind the libraries as init sources them."""
         self.folder("run/pxeinit/lease")
         return self.execute("/bin/sh", "-c", f"set -u\n{_sourcing()}\n{code}\n", "test", *arguments)
 

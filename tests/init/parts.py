@@ -12,9 +12,9 @@ from mkpxeinit import busybox as bb
 from mkpxeinit import elf
 
 SHELLS = ("ash", "dash")
-BUSYBOX = "/fake/busybox"  # without the faked applets
+BUSYBOX = "/fake/busybox"  # without any applet that may be faked
 APPLETS = Path(__file__).parents[2] / "busybox-configs/applets.txt"
-ORIGINAL = "/fake/busybox.real"
+ORIGINAL = "/fake/busybox.real"  # without those that would touch the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +24,11 @@ class Parts:
     folder: Path
     enter: tuple[str, ...]  # the command that enters the root named next
     applets: frozenset[str]  # those that an image may have
-    faked: frozenset[str]
+    sometimes: frozenset[str]  # those that a test may fake
     libraries: tuple[str, ...]
 
     @classmethod
-    def make(cls, folder: Path, faked: frozenset[str]) -> "Parts":
+    def make(cls, folder: Path, always: frozenset[str], sometimes: frozenset[str]) -> "Parts":
         """Return the parts in `folder`; skips where this machine cannot serve."""
         enter = find_way_in()
         busybox = _find_busybox()
@@ -38,15 +38,15 @@ class Parts:
         data = busybox.read_bytes()
         names = bb.applet_names(data)
         needs = bb.read_needs(APPLETS)
-        (folder / "busybox.real").write_bytes(data)
-        (folder / "busybox").write_bytes(spoil_applets(data, names, faked))
+        (folder / "busybox.real").write_bytes(spoil_applets(data, names, always))
+        (folder / "busybox").write_bytes(spoil_applets(data, names, always | sometimes))
         shutil.copyfile(dash, folder / "dash")
         for name in ("busybox", "busybox.real", "dash"):
             (folder / name).chmod(0o755)
         libraries = _list_libraries(dash)
         for library in libraries:
             shutil.copy(library, folder / Path(library).name)
-        return cls(folder, enter, frozenset(needs.required + needs.optional), faked, libraries)
+        return cls(folder, enter, frozenset(needs.required + needs.optional), sometimes, libraries)
 
     def install(self, root: Path, shell: str) -> None:
         """Lay out /bin and what the shell needs."""
@@ -55,8 +55,8 @@ class Parts:
         (root / "sbin").symlink_to("bin")
         for name in ("busybox", "busybox.real", "dash"):
             os.link(self.folder / name, root / "fake" / name)
-        for name in self.applets | self.faked:
-            (root / "bin" / name).symlink_to(ORIGINAL if name in self.faked else BUSYBOX)
+        for name in self.applets | self.sometimes:
+            (root / "bin" / name).symlink_to(ORIGINAL if name in self.sometimes else BUSYBOX)
         (root / "proc/self/exe").symlink_to(BUSYBOX)
         if shell == "dash":
             (root / "bin/sh").unlink()

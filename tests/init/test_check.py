@@ -13,10 +13,10 @@ from tests.init.fakeroot import FakeRoot
 
 # What no check may ever let through.
 HOSTILE = (
-    "", " ", "\n", "a\nb", "1\n", "\n1", "$(touch /canary)", "`touch /canary`", "${PATH}", "a;b", "a|b", "a&b",
-    "a>b", "'", '"', "\\", "a'b", 'a"b', "*", "?", "[a]", "a{b,c}", "!", "#", "\t", "\r", "\x1b[31m", "\x7f",
-    "é", "\udcff", "-n", "--help", "..", "../..", "x" * 3000, "1" * 3000, "/" * 3000, "1.2.3.4 ", " 1.2.3.4",
-    "eth0\n", "a,b c", ";touch /canary;", "';touch /canary;'", '";touch /canary;"', "\n touch /canary\n",
+    "", " ", "\n", "a\nb", "1\n", "\n1", "$(touch /canary)", "`touch /canary`", "${PATH}", "a;b", "a|b",
+    "a&b", "a>b", "'", '"', "\\", "a'b", 'a"b', "*", "?", "[a]", "a{b,c}", "!", "#", "\t", "\r", "\x7f",
+    "\x1b[31m", "é", "\udcff", "-n", "--help", "..", "../..", "x" * 3000, "1" * 3000, "/" * 3000,
+    "1.2.3.4 ", " 1.2.3.4", "eth0\n", "a,b c", ";touch /canary;", "';touch /canary;'", '";touch /canary;"', "\n touch /canary\n",
 )  # fmt: skip
 GOOD = {
     "is_number": ("0", "007", "4294967295", "9999999999"),
@@ -150,7 +150,6 @@ _MACS = st.lists(st.sampled_from(["00", "aF", "9", "gg", "52"]), min_size=5, max
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(values=st.lists(_BYTES | _NEAR | _QUADS | _MACS, min_size=60, max_size=200))
 def test_the_checks_agree_with_their_oracle(root: FakeRoot, check: str, values: list[str]) -> None:
-    values = [value.removesuffix("\n") if check == "" else value for value in values]
     expected = [ORACLES[check](value) for value in values]
     assert list(zip(values, ask(root, check, values), strict=True)) == list(
         zip(values, expected, strict=True)

@@ -52,7 +52,11 @@ def test_usb_counts_if_the_image_can_drive_it(root: FakeRoot) -> None:
 
 def test_devices_that_come_later_are_found_later(root: FakeRoot) -> None:
     plant(root, {"pci/0000:00:03.0": NIC})
-    root.fake("modprobe", when=NIC, does="mkdir -p /sys/bus/virtio/devices/v; echo virtio:d00000001vX > /sys/bus/virtio/devices/v/modalias")
+    root.fake(
+        "modprobe",
+        when=NIC,
+        does="cd /sys/bus; mkdir -p virtio/devices/v; echo virtio:d00000001vX > virtio/devices/v/modalias",
+    )
     root.run("read_release; phase_drivers; load_bus_drivers")
     assert root.calls("modprobe") == [["-a", "-q", NIC], ["-a", "-q", "virtio:d00000001vX"]]
 
@@ -64,7 +68,15 @@ def test_without_devices_nothing_is_called(root: FakeRoot) -> None:
 
 @pytest.mark.parametrize(
     "alias",
-    ["", "-r bc02sc", "pci: -r bc02sc", "pci:bc02sc;touch x", "pci:$(touch canary)bc02sc", "pci:`x`bc02sc00", "pci:bc02sc/../x"],
+    [
+        "",
+        "-r bc02sc",
+        "pci: -r bc02sc",
+        "pci:bc02sc;touch x",
+        "pci:$(touch canary)bc02sc",
+        "pci:`x`bc02sc00",
+        "pci:bc02sc/../x",
+    ],
 )
 def test_hostile_aliases_are_no_aliases(root: FakeRoot, alias: str) -> None:
     plant(root, {"pci/0000:00:03.0": alias, "vmbus/x": alias.replace("pci:", "vmbus:")})
@@ -94,7 +106,9 @@ def test_a_missing_list_is_no_failure(root: FakeRoot) -> None:
 
 def test_file_systems_load_beside_the_network(root: FakeRoot) -> None:
     root.fake("modprobe", does="touch /tmp/loaded")
-    said = root.run("start_root_modules; wait_root_modules; [ -e /tmp/loaded ] && echo joined; wait_root_modules")
+    said = root.run(
+        "start_root_modules; wait_root_modules; [ -e /tmp/loaded ] && echo joined; wait_root_modules"
+    )
     assert said.console == "joined\n"
     assert root.calls("modprobe") == [["-a", "-q", "nfs", "nfsv4", "nfsv3", "overlay"]]
 
@@ -129,7 +143,9 @@ def test_early_leaves_what_is_mounted(root: FakeRoot) -> None:
 
 
 def test_early_does_without_devtmpfs_and_files(root: FakeRoot) -> None:
-    root.fake("mount", when="devtmpfs", fails=255, says="mount: mounting devtmpfs on /dev failed: No such device")
+    root.fake(
+        "mount", when="devtmpfs", fails=255, says="mount: mounting devtmpfs on /dev failed: No such device"
+    )
     for name in ("release", "version"):
         root.place(f"etc/pxeinit/{name}").unlink()
     said = root.run("phase_early; has_devtmpfs || echo none")

@@ -23,7 +23,10 @@ def ip(root: FakeRoot) -> list[str]:
         *((word, "[dhcp|||||||]") for word in ("", "dhcp", "on", "any", "both", "bootp")),
         ("eth0:dhcp", "[dhcp||||||eth0|]"),
         (":::::eth1:dhcp", "[dhcp||||||eth1| ]"),
-        ("10.0.0.2:10.0.0.1:10.0.0.254:255.255.0.0:c1:eth0:off", "[static|10.0.0.2|10.0.0.1|10.0.0.254|255.255.0.0|c1|eth0| ]"),
+        (
+            "10.0.0.2:10.0.0.1:10.0.0.254:255.255.0.0:c1:eth0:off",
+            "[static|10.0.0.2|10.0.0.1|10.0.0.254|255.255.0.0|c1|eth0| ]",
+        ),
         ("10.0.0.2::10.0.0.254:255.255.255.0", "[static|10.0.0.2||10.0.0.254|255.255.255.0||| ]"),
         ("10.0.0.2::::::none:1.1.1.1:8.8.8.8", "[static|10.0.0.2||||||1.1.1.1 8.8.8.8]"),
         ("10.0.0.2::::::dhcp:1.1.1.1", "[dhcp|10.0.0.2||||||1.1.1.1 ]"),
@@ -65,21 +68,40 @@ MASKS = {f"{(0xFFFFFFFF << (32 - bits)) & 0xFFFFFFFF:032b}": bits for bits in ra
 
 
 def test_masks(root: FakeRoot) -> None:
-    good = {".".join(str(int(mask[at : at + 8], 2)) for at in range(0, 32, 8)): bits for mask, bits in MASKS.items()}
+    good = {
+        ".".join(str(int(mask[at : at + 8], 2)) for at in range(0, 32, 8)): bits
+        for mask, bits in MASKS.items()
+    }
     said = root.run('for m; do mask_to_prefix "$m" && echo $prefix; done', *good)
     assert [int(word) for word in said.console.split()] == list(good.values())
 
 
 def test_masks_with_holes(root: FakeRoot) -> None:
-    bad = ["255.0.255.0", "255.255.0.128", "254.255.0.0", "255.255.255.1", "255.255.255", "24", "", "1.1.1.1", "x", "*"]
+    bad = [
+        "255.0.255.0",
+        "255.255.0.128",
+        "254.255.0.0",
+        "255.255.255.1",
+        "255.255.255",
+        "24",
+        "",
+        "1.1.1.1",
+        "x",
+        "*",
+    ]
     assert root.run('for m; do mask_to_prefix "$m" && echo "$m"; done', *bad).console == ""
 
 
 def test_a_static_address(root: FakeRoot) -> None:
     root.nic()
-    said = run(root, "ip=10.0.0.2:10.0.0.1:10.0.0.254:255.255.0.0:c1:eth0:off:1.1.1.1:nonsense nameserver=9.9.9.9")
+    said = run(
+        root, "ip=10.0.0.2:10.0.0.1:10.0.0.254:255.255.0.0:c1:eth0:off:1.1.1.1:nonsense nameserver=9.9.9.9"
+    )
     assert said.console == "pxeinit: [3.00] lease: eth0 has 10.0.0.2/16, as ip= says\nstatus 0\n"
-    assert ip(root) == ["addr add 10.0.0.2/16 broadcast + dev eth0", "route add default via 10.0.0.254 dev eth0"]
+    assert ip(root) == [
+        "addr add 10.0.0.2/16 broadcast + dev eth0",
+        "route add default via 10.0.0.254 dev eth0",
+    ]
     assert root.read("etc/resolv.conf") == "nameserver 9.9.9.9\nnameserver 1.1.1.1"
     assert root.read("proc/sys/kernel/hostname") == "c1"
     assert root.read("run/pxeinit/lease/eth0/next-server") == "10.0.0.1"
@@ -87,7 +109,10 @@ def test_a_static_address(root: FakeRoot) -> None:
     assert root.calls("udhcpc") == []
 
 
-@pytest.mark.parametrize(("mask", "prefix", "told"), [("", "24", False), ("255.0.0.255", "24", True), ("255.255.255.252", "30", False)])
+@pytest.mark.parametrize(
+    ("mask", "prefix", "told"),
+    [("", "24", False), ("255.0.0.255", "24", True), ("255.255.255.252", "30", False)],
+)
 def test_a_static_mask(root: FakeRoot, mask: str, prefix: str, told: bool) -> None:
     root.nic()
     said = run(root, f"ip=10.0.0.2:::{mask}:::off")
@@ -97,7 +122,16 @@ def test_a_static_mask(root: FakeRoot, mask: str, prefix: str, told: bool) -> No
 
 def test_a_lease(root: FakeRoot) -> None:
     root.nic()
-    root.dhcp(values={**LEASE, "mtu": "1400", "hostname": "c1", "dns": "1.1.1.1 8.8.8.8", "domain": "lab", "lease": "60"})
+    root.dhcp(
+        values={
+            **LEASE,
+            "mtu": "1400",
+            "hostname": "c1",
+            "dns": "1.1.1.1 8.8.8.8",
+            "domain": "lab",
+            "lease": "60",
+        }
+    )
     said = run(root)
     assert said.console == "pxeinit: [3.00] lease: eth0 has 10.0.2.15/24 from 10.0.2.2, 60 s\nstatus 0\n"
     assert ip(root) == [
@@ -134,7 +168,9 @@ def test_udhcpc_that_succeeds_without_a_lease_is_asked_again(root: FakeRoot) -> 
 def test_a_router_outside_the_subnet_gets_a_way(root: FakeRoot) -> None:
     root.nic()
     root.dhcp()
-    root.fake("ip", when="route add default", fails=[2, 0], says="ip: RTNETLINK answers: Network is unreachable")
+    root.fake(
+        "ip", when="route add default", fails=[2, 0], says="ip: RTNETLINK answers: Network is unreachable"
+    )
     assert run(root).warnings == []
     assert ip(root)[1:] == [
         "route add default via 10.0.2.2 dev eth0",
@@ -226,7 +262,7 @@ def test_the_first_of_several_wins(root: FakeRoot) -> None:
 def test_a_slow_loser_does_not_hold_the_winner_up(root: FakeRoot) -> None:
     for name in ("eth0", "eth1"):
         root.nic(name)
-    root.fake("udhcpc", when="-i eth0 ", does='echo $$ > /tmp/loser; exec /fake/busybox.real sleep 30')
+    root.fake("udhcpc", when="-i eth0 ", does="echo $$ > /tmp/loser; exec /fake/busybox.real sleep 30")
     root.fake("killall", does='kill "$(/bin/cat /tmp/loser)"')
     root.dhcp("eth1")
     assert "lease: eth1 has" in run(root).console

@@ -73,13 +73,17 @@ def test_the_named_interface_is_not_there(root: FakeRoot, cmdline: str) -> None:
 def test_an_interface_that_comes_late(root: FakeRoot) -> None:
     root.nic("eth0")
     root.place("sys/class/net").rename(root.place("sys/class/later"))
-    root.fake("usleep", fails=[-1, -1, 0], does='[ "$count" -lt 2 ] || /bin/mv /sys/class/later /sys/class/net')
+    root.fake(
+        "usleep", fails=[-1, -1, 0], does='[ "$count" -lt 2 ] || /bin/mv /sys/class/later /sys/class/net'
+    )
     status, console = run(root)
     assert status == 0
     assert "network: link on eth0" in console
 
 
-@pytest.mark.parametrize("cmdline", ["BOOTIF=01-52-54-00-00-00-02", "ip=eth1:dhcp", "ip=10.0.0.2:::::eth1:off"])
+@pytest.mark.parametrize(
+    "cmdline", ["BOOTIF=01-52-54-00-00-00-02", "ip=eth1:dhcp", "ip=10.0.0.2:::::eth1:off"]
+)
 def test_one_is_picked(root: FakeRoot, cmdline: str) -> None:
     root.nic("eth0", mac="52:54:00:00:00:01")
     root.nic("eth1", mac="52:54:00:00:00:02")
@@ -107,7 +111,9 @@ def test_a_carrier_that_cannot_be_read_is_no_link(root: FakeRoot) -> None:
     assert root.run("read_params; wait_link").status == -9
 
 
-@pytest.mark.parametrize(("panic", "ends"), [("panic=5", True), ("panic=-1", True), ("panic=0", False), ("", False)])
+@pytest.mark.parametrize(
+    ("panic", "ends"), [("panic=5", True), ("panic=-1", True), ("panic=0", False), ("", False)]
+)
 def test_panic_ends_the_wait_for_a_link(root: FakeRoot, panic: str, ends: bool) -> None:
     root.nic("eth0", carrier="0")
     root.write("proc/cmdline", panic)
@@ -120,6 +126,11 @@ def test_panic_ends_the_wait_for_a_link(root: FakeRoot, panic: str, ends: bool) 
 
 def test_raising_is_tried_again_until_it_works(root: FakeRoot) -> None:
     root.nic("eth0", carrier="0")
-    root.fake("ip", when="eth0 up", fails=[2, 2, 0], does='[ "$status" -ne 0 ] || echo 1 > /sys/class/net/eth0/carrier')
+    root.fake(
+        "ip",
+        when="eth0 up",
+        fails=[2, 2, 0],
+        does='[ "$status" -ne 0 ] || echo 1 > /sys/class/net/eth0/carrier',
+    )
     assert run(root)[0] == 0
     assert root.calls("ip").count(["link", "set", "eth0", "up"]) == 3

@@ -103,7 +103,8 @@ def test_options_that_are_not_taken(root: FakeRoot, option: str, said: str) -> N
     "spec",
     [
         "srv", "h:srv", "h:", "/a/../b", "h:/..", "-h:/x", "h;reboot:/x", "h:/x,a;b", "h:/x,$(reboot)",
-        "[::1;x]:/x", "h_h:/x", "//x/y", "ftp://h/x", "h:/a$b", "h:/`x`", "h:/" + "x" * 1100, "h:/x," + "o" * 600,
+        "[::1;x]:/x", "h_h:/x", "//x/y", "ftp://h/x", "h:/a$b", "h:/`x`", "h:/" + "x" * 1100,
+        "h:/x," + "o" * 600,
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_root(root: FakeRoot, spec: str) -> None:
@@ -137,7 +138,9 @@ def test_a_mount_that_works_at_once(root: FakeRoot) -> None:
     plant_tree(root)
     said = phase(root, "nfsroot=10.0.2.2:/srv,hard")
     assert said.console == "pxeinit: [3.00] root: 10.0.2.2:/srv over NFS 4.2, init is /sbin/init\nstatus 0\n"
-    assert root.calls("mount") == [["-i", "-t", "nfs4", "-o", "ro,vers=4.2,hard", "10.0.2.2:/srv", "/nfsroot"]]
+    assert root.calls("mount") == [
+        ["-i", "-t", "nfs4", "-o", "ro,vers=4.2,hard", "10.0.2.2:/srv", "/nfsroot"]
+    ]
     state = root.state()
     assert (state["root"], state["root.address"], state["nfs.vers"]) == ("10.0.2.2:/srv", "10.0.2.2", "4.2")
 
@@ -145,11 +148,15 @@ def test_a_mount_that_works_at_once(root: FakeRoot) -> None:
 def test_mode_rw_and_ipv6(root: FakeRoot) -> None:
     plant_tree(root)
     phase(root, "nfsroot=[fd00::1]:/srv,v3 pxeinit.mode=rw")
-    assert root.calls("mount") == [["-i", "-t", "nfs", "-o", "rw,nolock,vers=3", "[fd00::1]:/srv", "/nfsroot"]]
+    assert root.calls("mount") == [
+        ["-i", "-t", "nfs", "-o", "rw,nolock,vers=3", "[fd00::1]:/srv", "/nfsroot"]
+    ]
 
 
 @pytest.mark.parametrize("lasting", [1, 2, 3])
-@pytest.mark.parametrize("message", ["Protocol not supported", "Requested NFS version or transport protocol not supported"])
+@pytest.mark.parametrize(
+    "message", ["Protocol not supported", "Requested NFS version or transport protocol not supported"]
+)
 def test_the_newest_common_version_is_taken(root: FakeRoot, message: str, lasting: int) -> None:
     plant_tree(root)
     root.refuse(message, fails=[32] * lasting + [0])
@@ -192,7 +199,13 @@ def test_mount_without_a_word(root: FakeRoot) -> None:
     assert phase(root).codes == ["PXE-INIT-root-mount"]
 
 
-SILENT = ["Connection refused", "Connection timed out", "No route to host", "Network is unreachable", "Host is down"]
+SILENT = [
+    "Connection refused",
+    "Connection timed out",
+    "No route to host",
+    "Network is unreachable",
+    "Host is down",
+]
 
 
 @pytest.mark.parametrize("message", [*SILENT, "Input/output error"])
@@ -273,7 +286,15 @@ def test_a_short_name_is_looked_for_in_the_domains(root: FakeRoot, lease: dict[s
 
 
 def test_hostile_answers_are_no_addresses(root: FakeRoot) -> None:
-    dns(root, "nfs.lab", "Name:\tnfs.lab", "Address: $(reboot)", "Address: 127.0.0.1", "Address: ;x", "Address: 10.0.2.9")
+    dns(
+        root,
+        "nfs.lab",
+        "Name:\tnfs.lab",
+        "Address: $(reboot)",
+        "Address: 127.0.0.1",
+        "Address: ;x",
+        "Address: 10.0.2.9",
+    )
     assert root.run("resolve_host nfs.lab && echo $resolved").console == "10.0.2.9\n"
     dns(root, "no.lab", "** server can't find no.lab: NXDOMAIN")
     assert root.run("resolve_host no.lab || echo none").console == "none\n"
@@ -305,9 +326,9 @@ def test_dns_has_a_deadline(root: FakeRoot) -> None:
 
 
 def test_after_a_failure_dhcp_is_asked_again(booting: FakeRoot) -> None:
-    values = {"ip": "10.0.2.15", "serverid": "10.0.2.2"}
-    booting.dhcp(values={**values, "rootpath": "/mended"})
-    booting.fake("udhcpc", fails=[0, -1], does=f'[ "$count" -gt 0 ] || env {" ".join(f"{k}={v}" for k, v in values.items())} interface=eth0 /lib/pxeinit/dhcp-event bound')
+    booting.dhcp(values={"ip": "10.0.2.15", "serverid": "10.0.2.2", "rootpath": "/mended"})
+    event = "env ip=10.0.2.15 interface=eth0 /lib/pxeinit/dhcp-event bound"
+    booting.fake("udhcpc", fails=[0, -1], does=f'[ "$count" -gt 0 ] || {event}')
     said = booting.boot()
     assert said.status == 0
     assert said.reports("PXE-INIT-root-no-path")

@@ -19,10 +19,12 @@ device 10.0.2.2:/srv mounted on /nfsroot with fstype nfs4 statvers=1.1
 
 
 def fail_until(root: FakeRoot, working: str, command: str, does: str, *, when: str = "") -> None:
-    """Let a command do something bad until the version `working` is mounted, the mounts themselves succeeding."""
+    """Let a command do something bad until the version `working` is mounted; all mounts succeed."""
     plant_tree(root)
     root.fake("mount", when=f"vers={working}", does="> /tmp/mended")
-    root.fake(command, when=when, does=f"[ ! -e /tmp/mended ] || status=-1\n[ $status -ne 0 ] || {{ {does}; }}")
+    root.fake(
+        command, when=when, does=f"[ ! -e /tmp/mended ] || status=-1\n[ $status -ne 0 ] || {{ {does}; }}"
+    )
 
 
 def check(root: FakeRoot, code: str = "check_tree") -> str:
@@ -119,8 +121,12 @@ def test_listings_that_always_fail(root: FakeRoot) -> None:
     assert said.console.endswith("status 1\n")
 
 
-@pytest.mark.parametrize(("getattr", "readdir", "errors"), [(0, 0, "0"), (1, 0, "1"), (0, 2, "2"), (3, 4, "7")])
-def test_the_kernel_counts_errors_of_this_mount(root: FakeRoot, getattr: int, readdir: int, errors: str) -> None:
+@pytest.mark.parametrize(
+    ("getattr", "readdir", "errors"), [(0, 0, "0"), (1, 0, "1"), (0, 2, "2"), (3, 4, "7")]
+)
+def test_the_kernel_counts_errors_of_this_mount(
+    root: FakeRoot, getattr: int, readdir: int, errors: str
+) -> None:
     root.write("proc/self/mountstats", MOUNTSTATS.format(getattr=getattr, readdir=readdir))
     assert root.run("count_errors; echo $errors").console == f"{errors}\n"
 
@@ -187,13 +193,17 @@ def test_init_is_found(root: FakeRoot, place: str, cmdline: str) -> None:
         ({"sbin": "/proc/self/root/fake"}, False),
     ],
 )
-def test_links_to_init_are_followed_inside_the_tree(root: FakeRoot, links: dict[str, str], good: bool) -> None:
+def test_links_to_init_are_followed_inside_the_tree(
+    root: FakeRoot, links: dict[str, str], good: bool
+) -> None:
     root.write("nfsroot/lib/systemd/systemd", "x", 0o755)
     root.write("nfsroot/etc/fstab", "x")
     for place, target in links.items():
         root.link(f"nfsroot/{place}", target)
     root.run("")
-    said = root.run("resolve_in_tree /nfsroot /sbin/init && [ -f \"$resolved\" ] && echo \"$resolved\" || echo none")
+    said = root.run(
+        'resolve_in_tree /nfsroot /sbin/init && [ -f "$resolved" ] && echo "$resolved" || echo none'
+    )
     assert said.console == ("/nfsroot/lib/systemd/systemd\n" if good else "none\n")
 
 
