@@ -16,7 +16,8 @@ HOSTILE = (
     "", " ", "\n", "a\nb", "1\n", "\n1", "$(touch /canary)", "`touch /canary`", "${PATH}", "a;b", "a|b",
     "a&b", "a>b", "'", '"', "\\", "a'b", 'a"b', "*", "?", "[a]", "a{b,c}", "!", "#", "\t", "\r", "\x7f",
     "\x1b[31m", "é", "\udcff", "-n", "--help", "..", "../..", "x" * 3000, "1" * 3000, "/" * 3000,
-    "1.2.3.4 ", " 1.2.3.4", "eth0\n", "a,b c", ";touch /canary;", "';touch /canary;'", '";touch /canary;"', "\n touch /canary\n",
+    "1.2.3.4 ", " 1.2.3.4", "eth0\n", "a,b c", ";touch /canary;",
+    "';touch /canary;'", '";touch /canary;"', "\n touch /canary\n",
 )  # fmt: skip
 GOOD = {
     "is_number": ("0", "007", "4294967295", "9999999999"),

@@ -118,6 +118,7 @@ def test_what_cannot_be_a_root(root: FakeRoot, spec: str) -> None:
 def test_nobody_says_where(root: FakeRoot) -> None:
     said = phase(root, "")
     assert said.reports("PXE-INIT-root-no-path")
+    assert len(said.codes) == 1
     assert said.console.endswith("status 1\n")
 
 
@@ -125,12 +126,16 @@ def test_nobody_says_where(root: FakeRoot) -> None:
 def test_a_root_that_is_no_network_root(root: FakeRoot, value: str) -> None:
     said = phase(root, f"root={value}")
     assert said.reports("PXE-INIT-root-not-nfs")
+    assert len(said.codes) == 1
+    assert said.console.endswith("status 1\n")
     assert f"root='{value}' is not a network root" in said.console
 
 
 def test_no_server(root: FakeRoot) -> None:
     said = phase(root, "nfsroot=/srv")
     assert said.reports("PXE-INIT-root-no-server")
+    assert len(said.codes) == 1
+    assert said.console.endswith("status 1\n")
     assert "write it as SERVER:/srv" in said.console
 
 

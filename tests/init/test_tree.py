@@ -140,6 +140,8 @@ def test_an_empty_tree(root: FakeRoot) -> None:
     root.folder("nfsroot")
     assert farm(root).console == "status 0\n"
     assert links(root) == {}
+    assert "etc" not in real_folders(root)
+    assert len(mounts(root)) == 1
 
 
 @pytest.mark.parametrize("command", ["ln", "cp"])
@@ -176,8 +178,10 @@ def test_without_overlay_etc_is_copied(root: FakeRoot) -> None:
 
 def test_etc_that_is_a_link_is_copied_as_one(root: FakeRoot) -> None:
     root.link("nfsroot/etc", "usr/etc")
+    root.folder("nfsroot/usr/etc")
     farm(root)
     assert links(root) == {"etc": "usr/etc"}
+    assert [words[-1] for words in mounts(root)] == ["/newroot", "usr"]
 
 
 def test_var_comes_in_one_stream(root: FakeRoot) -> None:

@@ -207,6 +207,19 @@ def test_links_to_init_are_followed_inside_the_tree(
     assert said.console == ("/nfsroot/lib/systemd/systemd\n" if good else "none\n")
 
 
+def test_a_link_that_cannot_be_read_leads_nowhere(root: FakeRoot) -> None:
+    root.link("nfsroot/sbin", "usr")
+    root.write("nfsroot/usr/init", "x", 0o755)
+    root.fake("readlink", fails=1)
+    assert root.run("resolve_in_tree /nfsroot /sbin/init || echo none").console == "none\n"
+
+
+def test_a_folder_is_no_init(root: FakeRoot) -> None:
+    root.folder("nfsroot/sbin/init")
+    root.link("nfsroot/bin/init", "/sbin")
+    assert check(root, "find_init").startswith("no-init: ")
+
+
 def test_a_chain_of_links_has_an_end(root: FakeRoot) -> None:
     for number in range(45):
         root.link(f"nfsroot/{number}", str(number + 1))
