@@ -132,6 +132,8 @@ def test_an_address_that_no_host_has_is_no_lease(root: FakeRoot, address: str) -
         ("siaddr", "0.0.0.0", None),
         ("rootpath", "x" * 1025, None),
         ("boot_file", "x" * 256, None),
+        ("boot_file", "x" * 255, "x" * 255),
+        ("rootpath", "x" * 1024, "x" * 1024),
         ("lease", "4294967295", "4294967295"),
     ],
 )

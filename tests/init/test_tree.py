@@ -249,7 +249,8 @@ def test_a_farm_without_its_mounts(root: FakeRoot, failing: str) -> None:
     root.fake("mount", when=failing, fails=[255, -1])
     said = root.run("read_params; phase_writable; echo status $?; phase_writable; echo status $? $tree_root")
     assert said.reports("PXE-INIT-writable-mount")
-    # The second attempt is a whole one: never an empty /nfsroot.
+    # The second attempt is a whole one: never an empty /nfsroot, never a tmpfs over another.
+    assert root.calls("umount") == ([["/newroot"]] if "move" in failing else [])
     assert said.console.endswith("status 0 /newroot/nfsroot\n")
     assert root.read("newroot/nfsroot/etc/fstab") == "fstab"
 
