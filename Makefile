@@ -1,5 +1,6 @@
 # make demo   a Debian tree, an image, a PXE boot in QEMU; installs what it needs (as root)
 # make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
+# make test-all  the same, and the boot tests of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
 # As another user than root: make lint, make test-quick (packages must be there already).
 
@@ -12,9 +13,13 @@ SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run
 demo: setup
 	@tools/demo
 
-test test-all: setup
+test: setup
 	@tools/setup oldest
 	@tools/test quick oldest boot
+
+test-all: setup
+	@tools/setup oldest
+	@tools/test quick oldest boot newest
 
 test-quick: setup
 	@tools/test quick

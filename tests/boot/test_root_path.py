@@ -1,11 +1,16 @@
 """Where the root is: DHCP option 17 and the kernel command line, in every form that people write."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pxelab import SERVER, Lab, Machine, Nic, Tree
 from tests.boot.quick import EXPORT, quick_boot, read_report, reporting_tree
+
+USED_DRIVER = (
+    "basename $(readlink /sys/class/net/$(sed -n 's/^interface=//p' /run/pxeinit/state)/device/driver)"
+)
 
 
 @pytest.mark.parametrize(
@@ -103,3 +108,27 @@ def test_two_cards_first_lease_wins(lab: Lab, bookworm: Tree, bookworm_image: Pa
     )
     assert report.sections["used"] == "52:54:00:99:00:02"
     assert "52:54:00:99:00:01" not in report.sections["up"]
+
+
+def test_usb_card(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
+    """A USB adapter shows itself only after its controller's driver: looked for again, driven by modalias."""
+    modules = ("xhci_pci", "cdc_ether", "rndis_host")
+    image = build_image(bookworm, *(word for name in modules for word in ("--module", name)))
+    lab.ganesha({EXPORT: reporting_tree(lab, bookworm, {"driver": USED_DRIVER})})
+    lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
+    tap = lab.new_tap("br0")
+    machine = lab.machine(
+        Machine(
+            kernel=bookworm.vmlinuz,
+            initrd=(image,),
+            nics=(),
+            guest=False,
+            arguments=(
+                *("-device", "qemu-xhci"),
+                *("-netdev", f"tap,id=usb0,ifname={tap},script=no,downscript=no"),
+                *("-device", "usb-net,netdev=usb0"),
+            ),
+        )
+    )
+    report = read_report(machine)
+    assert report.sections["driver"] in {"cdc_ether", "rndis_host"}
