@@ -19,8 +19,11 @@ install_resolv_conf() {
         "$run_dir/resolv.conf") return 0 ;;
         "$new_root"/nfsroot/*) ;;
         *)
-            mkdir -p "${target%/*}" 2>/dev/null
-            { cat "$run_dir/resolv.conf" > "$target"; } 2>/dev/null && return 0
+            # In mode rw the file would be the server's, which all clients share: it is covered, below.
+            if [ "$param_mode" != rw ] || [ "${target#"$new_root"/}" = "$target" ]; then
+                mkdir -p "${target%/*}" 2>/dev/null
+                { cat "$run_dir/resolv.conf" > "$target"; } 2>/dev/null && return 0
+            fi
             ;;
     esac
     # A read-only tree: a bind mount covers the file that is there.

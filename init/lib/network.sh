@@ -114,7 +114,7 @@ wait_link() {
                 told=yes
                 report PXE-INIT-network-no-link "no link on $interfaces after $elapsed s" \
                     "no cable, a switch port that is off, or a slow negotiation" \
-                    "look at the cable and the port's lamp; I go on waiting"
+                    "look at the cable and the port's lamp"
             else
                 say_always "still waiting for a link on $interfaces ($elapsed s)"
             fi

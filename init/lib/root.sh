@@ -227,7 +227,7 @@ report_attempt() {
     case $attempt_result in
         unreachable)
             report PXE-INIT-root-unreachable "the NFS server $root_server ($root_address) does not answer" \
-                "$attempt_message" "is the server up, and port 2049 open to this client? I go on trying"
+                "$attempt_message" "is the server up, and port 2049 open to this client?"
             ;;
         refused)
             report PXE-INIT-root-refused "$where: the server refuses the mount" "$attempt_message" \
@@ -272,7 +272,7 @@ wait_address() {
         if [ $round -eq $backoff_quick_rounds ]; then
             report PXE-INIT-root-dns "no address for the NFS server $root_server" \
                 "$(dns_servers_known) did not say one" \
-                "give the server by its address, or mend DNS; I go on trying"
+                "give the server by its address, or mend DNS"
             if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
                 return 1
             fi
@@ -288,7 +288,7 @@ dns_servers_known() {
     if [ -n "$param_nameserver$lease_value" ]; then
         printf 'the name servers %s' "$param_nameserver $lease_value"
     else
-        printf 'the lease names no DNS server, so /etc/hosts alone'
+        printf 'nobody: the lease names no DNS server, and the command line no nameserver=; it'
     fi
 }
 

@@ -28,21 +28,22 @@ move_kernel_mounts() {
     done
 }
 
-# make_keep: a tmpfs with what remains of the image after the switch: programs and scripts, no modules.
+# make_keep: a tmpfs with what remains of the image after the switch: programs and scripts, no modules; the new root in it.
 make_keep() {
     mkdir -p /keep
     mount -t tmpfs -o mode=0755 tmpfs /keep && mkdir -p /keep/lib /keep/newroot /keep/tmp \
-        && cp -a /bin /etc /keep/ && cp -a /lib/pxeinit /keep/lib/
+        && cp -a /bin /etc /keep/ && cp -a /lib/pxeinit /keep/lib/ && move_mount "$new_root" /keep/newroot
 }
 
 phase_switch() {
     choose_switch
     if [ $switch_way = move_then_pivot ]; then
         make_keep || {
-            report PXE-INIT-switch-keep "no tmpfs for the old root" "the kernel or the memory refuses it" \
+            report PXE-INIT-switch-keep "no tmpfs for the old root and the new one in it" "the kernel or the memory refuses it" \
                 "leave pxeinit.switch=pivot_root away"
             return 1
         }
+        new_root=/keep/newroot
     fi
     case $switch_way in
         switch_root) add_state switch switch_root ;;
@@ -56,7 +57,6 @@ phase_switch() {
     case $switch_way in
         switch_root) exec env -i HOME=/ TERM=linux switch_root -c /dev/console "$new_root" "$@" ;;
         move_then_pivot)
-            mount -o move "$new_root" /keep/newroot
             exec env -i HOME=/ TERM=linux PATH=/bin switch_root /keep /lib/pxeinit/pivot /newroot "$@"
             ;;
         pivot_root) exec env -i HOME=/ TERM=linux PATH=/bin /lib/pxeinit/pivot "$new_root" "$@" ;;

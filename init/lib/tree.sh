@@ -81,7 +81,12 @@ layer_etc() {
     mkdir -p "$layers/upper" "$layers/work"
     if ! mount -t overlay -o "lowerdir=$tree_root/etc,upperdir=$layers/upper,workdir=$layers/work" overlay etc; then
         warn "no overlay for /etc: it is copied"
-        copy_stream "$tree_root/etc" etc .
+        copy_stream "$tree_root/etc" etc . || {
+            rm -rf etc
+            report PXE-INIT-tree-etc "/etc could not be copied into memory" "$stream_message" \
+                "put the module overlay into the image, or use pxeinit.farm=symlink"
+            return 1
+        }
     fi
 }
 
@@ -105,11 +110,11 @@ copy_stream() {
 }
 stream_message=
 
-# copy_var: all of /var but the package databases, which stay where they are and can be read there.
+# copy_var FROM: all of the tree's /var but the package databases, which stay where they are and can be read there.
 copy_var() {
-    local entry inner
+    local entry inner from="$1"
     local var=$new_root/var
-    cd "$tree_root/var" || return 1
+    cd "$from" || return 1
     set --
     for entry in * .[!.]* ..?*; do
         [ -e "$entry" ] || [ -L "$entry" ] || continue
@@ -119,7 +124,7 @@ copy_var() {
                 for inner in "$entry"/* "$entry"/.[!.]* "$entry"/..?*; do
                     [ -e "$inner" ] || [ -L "$inner" ] || continue
                     case $package_folders in
-                        *" $inner "*) ln -s "/nfsroot/var/$inner" "$var/$inner" ;;
+                        *" $inner "*) ln -s "${from#"$new_root"}/$inner" "$var/$inner" ;;
                         *) set -- "$@" "$inner" ;;
                     esac
                 done
@@ -129,7 +134,7 @@ copy_var() {
     done
     cd "$new_root" || return 1
     [ $# -gt 0 ] || return 0
-    copy_stream "$tree_root/var" "$var" "$@"
+    copy_stream "$from" "$var" "$@"
 }
 
 fill_farm() {
@@ -143,11 +148,12 @@ fill_farm() {
     }
     if [ "$param_farm" = bind ]; then
         bind_folders
-        layer_etc
+        layer_etc || return 1
     fi
-    if [ -d nfsroot/var ] && [ ! -d var ]; then
+    # The tree's /var may be a link, which means a place in the tree.
+    if [ ! -d var ] && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ]; then
         mkdir var
-        copy_var || {
+        copy_var "$resolved" || {
             rm -rf var
             report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
                 "more memory, a smaller or readable /var in the tree, or pxeinit.mode=overlay"

@@ -38,12 +38,24 @@ prepare_farm() {
     new_root=/newroot
 }
 
+# mount_overlay BASE: on /newroot; the tree goes back where it was if that fails.
+mount_overlay() {
+    mount -t overlay -o "lowerdir=$1/tree,upperdir=$1/top/upper,workdir=$1/top/work" overlay /newroot && return 0
+    move_mount "$1/tree" $nfs_root
+    return 1
+}
+
 prepare_overlay() {
     local base=$run_dir/overlay
     mkdir -p /newroot "$base/tree" "$base/top"
-    mount -t tmpfs -o mode=0755 tmpfs "$base/top" && mkdir "$base/top/upper" "$base/top/work" \
-        && move_mount $nfs_root "$base/tree" \
-        && mount -t overlay -o "lowerdir=$base/tree,upperdir=$base/top/upper,workdir=$base/top/work" overlay /newroot || {
+    mount -t tmpfs -o mode=0755 tmpfs "$base/top" || {
+        report_writable "no tmpfs over the tree" "the kernel refuses it"
+        return 1
+    }
+    mkdir "$base/top/upper" "$base/top/work"
+    move_mount $nfs_root "$base/tree" && mount_overlay "$base" || {
+        # Back to where the next attempt begins.
+        umount "$base/top"
         report_writable "no overlay over the tree" "the kernel refuses it; is the module overlay in the image?"
         return 1
     }

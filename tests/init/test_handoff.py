@@ -94,6 +94,18 @@ def test_a_tree_that_is_read_only_itself(root: FakeRoot, covered: bool) -> None:
     assert bool(said.warnings) != covered
 
 
+def test_a_shared_tree_that_can_be_written_is_covered_too(root: FakeRoot) -> None:
+    """Mode rw: the file is the server's, and every client's."""
+    root.write("nfsroot/etc/resolv.conf", "old")
+    root.write("proc/cmdline", "pxeinit.mode=rw")
+    root.lease(address="10.0.2.15", dns="1.1.1.1")
+    roots = "new_root=/nfsroot; tree_root=/nfsroot"
+    said = root.run(f"read_params; lease_interface=eth0; {roots}; install_resolv_conf; echo status $?")
+    assert said.console == "status 0\n"
+    assert root.read("nfsroot/etc/resolv.conf") == "old"
+    assert root.calls("mount") == [["-o", "bind", "/run/pxeinit/resolv.conf", "/nfsroot/etc/resolv.conf"]]
+
+
 def test_a_looping_link_is_told(root: FakeRoot) -> None:
     root.link("newroot/etc/resolv.conf", "resolv.conf")
     said = install(root)

@@ -176,6 +176,18 @@ def test_without_overlay_etc_is_copied(root: FakeRoot) -> None:
     assert said.console.endswith("status 0\n")
 
 
+def test_etc_that_cannot_be_copied_either(root: FakeRoot) -> None:
+    plant(root)
+    root.fake("mount", when="-t overlay", fails=255)
+    root.fake("tar", when="-cf", fails=[1, -1], says="tar: read error: Input/output error")
+    said = farm(root, code="phase_writable; phase_tree; echo status $?; phase_tree; echo again $?")
+    assert said.reports("PXE-INIT-tree-etc")
+    assert "Input/output error" in said.console
+    assert "status 1\n" in said.console
+    assert said.console.endswith("again 0\n")
+    assert root.read("newroot/etc/fstab") == "fstab"
+
+
 def test_etc_that_is_a_link_is_copied_as_one(root: FakeRoot) -> None:
     root.link("nfsroot/etc", "usr/etc")
     root.folder("nfsroot/usr/etc")
@@ -218,6 +230,18 @@ def test_var_keeps_modes_and_links(root: FakeRoot) -> None:
     assert root.place("newroot/var/spool/secret").stat().st_mode & 0o7777 == 0o640
     assert root.place("newroot/var/spool/twin").stat().st_nlink == 2
     assert root.place("newroot/var/empty").is_dir()
+
+
+@pytest.mark.parametrize("target", ["data/var", "/data/var", "/../../data/var"])
+def test_var_may_be_a_link(root: FakeRoot, target: str) -> None:
+    """Inside the tree, whatever it says: never the image's own /data."""
+    root.write("data/var/outside", "x")
+    root.write("nfsroot/data/var/inside", "x")
+    root.write("nfsroot/data/var/lib/dpkg/status", "x")
+    root.link("nfsroot/var", target)
+    assert farm(root).console == "status 0\n"
+    assert root.names("newroot/var") == ["inside", "lib"]
+    assert str(root.place("newroot/var/lib/dpkg").readlink()) == "/nfsroot/data/var/lib/dpkg"
 
 
 @pytest.mark.parametrize("side", ["-cf", "-xf"])
@@ -275,11 +299,16 @@ def test_overlay(root: FakeRoot) -> None:
 def test_overlay_that_fails(root: FakeRoot, failing: str) -> None:
     plant(root)
     root.fake("mount", when="-o move ", does=MOVE)
-    root.fake("mount", when=failing, fails=255)
+    root.fake("mount", when=failing, fails=[255, -1])
     root.write("proc/cmdline", "pxeinit.mode=overlay")
-    said = root.run("read_params; phase_writable; echo status $?")
+    said = root.run(
+        "read_params; phase_writable; echo status $?; ls /nfsroot/etc; phase_writable; echo again $?"
+    )
     assert said.reports("PXE-INIT-writable-mount")
-    assert said.console.endswith("status 1\n")
+    # The tree is back in its place, and the second attempt is a whole one.
+    assert "status 1\nfstab\n" in said.console
+    assert said.console.endswith("again 0\n")
+    assert root.calls("umount") == ([] if "tmpfs" in failing else [["/run/pxeinit/overlay/top"]])
 
 
 @pytest.mark.parametrize("mode", ["ro", "rw"])
