@@ -10,6 +10,7 @@ from tests.init.fakeroot import ALWAYS, INIT, SOMETIMES, FakeRoot
 from tests.init.parts import APPLETS, BUSYBOX, ORIGINAL
 
 SCRIPTS = sorted(path for path in [*INIT.iterdir(), *INIT.glob("lib/*")] if path.is_file())
+REFERENCE = (Path(__file__).parents[2] / "docs" / "client.md").read_text()
 CODE = re.compile(r"PXE-INIT-[a-z0-9-]+")
 
 
@@ -27,6 +28,22 @@ def test_every_code_is_produced() -> None:
     produced = {code for path in SCRIPTS for code in CODE.findall(path.read_text())}
     assert len(produced) > 20
     assert asserted_codes() == produced
+
+
+def test_the_reference_has_every_code_parameter_and_phase() -> None:
+    produced = {code for path in SCRIPTS for code in CODE.findall(path.read_text())}
+    assert set(CODE.findall(REFERENCE)) == produced
+    own = set(re.findall(r"^        (\w+)=?\*?\)", own_parameters(), re.MULTILINE))
+    assert {"mode", "dev", "shell"} < own
+    assert set(re.findall(r"`pxeinit\.(\w+)[=`]", REFERENCE)) == own
+    (phases,) = re.findall(r'^phase_names="(.*)"$', (INIT / "lib/param.sh").read_text(), re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)` \| [^|]+ \|$", REFERENCE, re.MULTILINE)[:9] == phases.split()
+
+
+def own_parameters() -> str:
+    """The part of param.sh that reads what stands behind "pxeinit."."""
+    text = (INIT / "lib/param.sh").read_text()
+    return text[text.index("take_own_param()") : text.index("phase_names=")]
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=[path.name for path in SCRIPTS])
