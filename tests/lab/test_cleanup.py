@@ -92,6 +92,8 @@ def start_owner(*arguments: str) -> tuple[subprocess.Popen[str], Path]:
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        # Whoever runs the tests in the background may ignore SIGINT, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert owner.stdout is not None
     folder = Path(owner.stdout.readline().strip())
