@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from . import run
 from .errors import LabError
-from .namespace import Process
+from .server import Server
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -98,22 +98,13 @@ def configuration(settings: DhcpSettings, network: str, folder: Path) -> str:
     return "\n".join([*lines, *settings.lines, ""])
 
 
-class Dnsmasq:
+class Dnsmasq(Server):
     """A DHCP, DNS and TFTP server that can be started late, stopped and started again."""
 
     def __init__(self, lab: "Lab", settings: DhcpSettings, name: str) -> None:
         """Prepare it; nothing runs yet."""
-        self._lab = lab
-        self._process: Process | None = None
+        super().__init__(lab, name)
         self.settings = settings
-        self.folder = lab.folder / name
-        self.folder.mkdir()
-        self.log = lab.results / f"{name}.log"
-
-    @property
-    def running(self) -> bool:
-        """True while the server runs."""
-        return self._process is not None and self._process.running
 
     def start(self) -> None:
         """Start the server; return when its DHCP socket is open."""

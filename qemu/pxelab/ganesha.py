@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from . import rpc, run
 from .errors import LabError
-from .namespace import Process
+from .server import Server
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -84,22 +84,13 @@ LOG {{ Default_Log_Level = {settings.log_level}; }}
     return head + "".join(exports)
 
 
-class Ganesha:
+class Ganesha(Server):
     """An NFS server that can be started, stopped and started again."""
 
     def __init__(self, lab: "Lab", settings: NfsSettings, name: str) -> None:
         """Prepare it; nothing runs yet."""
-        self._lab = lab
-        self._process: Process | None = None
+        super().__init__(lab, name)
         self.settings = settings
-        self.folder = lab.folder / name
-        self.folder.mkdir()
-        self.log = lab.results / f"{name}.log"
-
-    @property
-    def running(self) -> bool:
-        """True while the server runs."""
-        return self._process is not None and self._process.running
 
     def start(self, *, wait: bool = True) -> None:
         """Start the server; return when it answers the NFS NULL call (or at once)."""
