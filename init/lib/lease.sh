@@ -261,6 +261,7 @@ phase_lease() {
     if [ $ip_mode = static ]; then
         take_static
     else
+        say "lease: asking DHCP on $linked"
         while :; do
             rm -rf "$run_dir/lease"
             mkdir "$run_dir/lease"

@@ -4,7 +4,7 @@
 root_server= root_path= root_options= root_versions= root_address=
 nfs_root=/nfsroot
 nfs_versions="4.2 4.1 4.0 3"
-mount_timeout=20 # seconds
+mount_timeout=10 # seconds
 root_again=no    # has this phase failed before?
 
 # find_root_spec: sets root_spec to [SERVER:]/PATH[,OPTIONS] and root_source to where it comes from.
@@ -317,6 +317,7 @@ phase_root() {
     root_access=ro
     [ "$param_mode" != rw ] || root_access=rw
     wait_address || return 1
+    say "root: mounting $root_server:$root_path"
     wait_root_modules
     mkdir -p $nfs_root
     while ! try_versions; do

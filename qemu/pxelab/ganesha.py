@@ -144,6 +144,19 @@ class Ganesha(Server):
             self._process.wait(10.0)
             self._process = None
 
+    def pause(self) -> None:
+        """Let it hang: its port is open, and no call is answered."""
+        self._send("STOP")
+
+    def resume(self) -> None:
+        """Let it go on after `pause`."""
+        self._send("CONT")
+
+    def _send(self, signal: str) -> None:
+        if self._process is None:
+            raise LabError("NFS-Ganesha does not run")
+        self._process.signal(signal)
+
     def restart(self) -> None:
         """Stop it and start it again."""
         self.stop()

@@ -38,6 +38,18 @@ def test_nfs_server_30_s_late(lab: Lab, bookworm: Tree, bookworm_image: Path) ->
     assert float(report.state["phase.writable"]) - float(report.state["phase.root"]) >= LATE_SECONDS - 2
 
 
+def test_nfs_server_hangs(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
+    """The port is open and nobody answers: each attempt has its deadline, and the next one finds it well."""
+    nfs = lab.ganesha({EXPORT: reporting_tree(lab, bookworm)})
+    lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
+    nfs.pause()
+    machine = lab.machine(Machine(kernel=bookworm.vmlinuz, initrd=(bookworm_image,), guest=False))
+    machine.expect(r"waiting \d+ s, then trying again: the NFS server .* \(no answer within 10 s\)", 60)
+    machine.expect(r"PXE-INIT-root-unreachable", 90)
+    nfs.resume()
+    assert read_report(machine, 90).state["nfs.vers"] == "4.2"
+
+
 def test_link_comes_late(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """The cable is out at power-on; its absence has a code, and plugging it in is enough."""
     lab.ganesha({EXPORT: reporting_tree(lab, bookworm)})

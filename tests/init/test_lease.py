@@ -133,7 +133,10 @@ def test_a_lease(root: FakeRoot) -> None:
         }
     )
     said = run(root)
-    assert said.console == "pxeinit: [3.00] lease: eth0 has 10.0.2.15/24 from 10.0.2.2, 60 s\nstatus 0\n"
+    assert said.console == (
+        "pxeinit: [3.00] lease: asking DHCP on eth0\n"
+        "pxeinit: [3.00] lease: eth0 has 10.0.2.15/24 from 10.0.2.2, 60 s\nstatus 0\n"
+    )
     assert ip(root) == [
         "link set eth0 mtu 1400",
         "addr add 10.0.2.15/24 broadcast + dev eth0",
