@@ -250,7 +250,7 @@ def test_a_mount_that_hangs_is_ended(root: FakeRoot, status: int) -> None:
     said = phase(root, "nfsroot=10.0.2.2:/srv panic=9")
     assert said.reports("PXE-INIT-root-unreachable")
     assert "no answer within 10 s" in said.console
-    assert root.calls("timeout")[0][:4] == ["-s", "KILL", "20", "mount"]
+    assert root.calls("timeout")[0][:4] == ["-s", "KILL", "10", "mount"]
 
 
 def test_version_3_without_a_portmapper_does_not_hide_the_cause(root: FakeRoot) -> None:
