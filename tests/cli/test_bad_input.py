@@ -212,10 +212,13 @@ def on_mount(run: Run, root: Path, folder: Path, options: str) -> Done:
         '[ "$(cat "$folder/image")" = old ] && [ "$(ls -A "$folder")" = image ] || exit 98\n'
         "exit $code"
     )
-    return run(
+    done = run(
         "build", "--sysroot", root, "-o", folder / "image", "--compress", "none",
         prefix=(*in_namespace(), "sh", "-c", script, "sh", str(folder), options),
     )  # fmt: skip
+    if os.geteuid() != 0 and done.code == 99:
+        pytest.skip("no tmpfs for this user, not even in a namespace of its own")
+    return done
 
 
 def test_full_disk(run: Run, root: Path, tmp_path: Path) -> None:
