@@ -12,7 +12,7 @@ import zstandard
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "none": lambda data: data,
-    "gzip": gzip.compress,
+    "gzip": lambda data: gzip.compress(data, mtime=0),
     "xz": lambda data: lzma.compress(data, check=lzma.CHECK_CRC32),
     "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
     "bzip2": bz2.compress,
