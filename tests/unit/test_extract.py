@@ -113,6 +113,11 @@ def test_a_tree_whose_lib_is_a_link(tmp_path: Path, unpack: Unpack) -> None:
     assert (tmp_path / "out/usr/lib/x").read_bytes() == b"x"
 
 
+def test_absolute_links_begin_at_the_folder(tmp_path: Path, unpack: Unpack) -> None:
+    unpack(entry(b"d/l", LINK, b"/usr") + entry(b"d/l/x", FILE, b"x"))
+    assert (tmp_path / "out/usr/x").read_bytes() == b"x"
+
+
 def test_a_link_that_goes_in_circles(unpack: Unpack) -> None:
     with pytest.raises(ImageError, match=r"out/l/x: cannot write: too many symbolic links"):
         unpack(entry(b"l", LINK, b"l") + entry(b"l/x", FILE, b"x"))

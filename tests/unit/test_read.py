@@ -176,7 +176,7 @@ def test_catalogue(tmp_path: Path) -> None:
     image = (
         entry(b"usr/f", 0o100644, b"old") + entry(b"lib", 0o120777, b"/usr/../usr") + entry(b"usr", 0o40755)
         + entry(b"h1", 0o100644, links=2, inode=9) + entry(b"h2", 0o100644, b"shared", links=2, inode=9)
-        + entry(b"loop", 0o120777, b"loop") + TRAILER
+        + entry(b"alone", 0o100644, b"alone", inode=9) + entry(b"loop", 0o120777, b"loop") + TRAILER
         + entry(b"h3", 0o100644, b"other", links=2, inode=9) + entry(b"usr/f", 0o100644, b"new") + TRAILER
     )  # fmt: skip
     (tmp_path / "i").write_bytes(image)
