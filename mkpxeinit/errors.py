@@ -22,7 +22,7 @@ class ProgramError(MkpxeinitError):
 
 
 class ImageError(MkpxeinitError):
-    """The image cannot be written."""
+    """The image cannot be written, or cannot be read."""
 
 
 def printable(text: object) -> str:

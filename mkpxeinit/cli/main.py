@@ -16,6 +16,9 @@ from mkpxeinit.errors import MkpxeinitError, UsageError, os_cause, printable
 # Verb: what the overview says of it. The module of the same name has the function `command`.
 _VERBS = {
     "build": "Make an initrd from an installed system tree.",
+    "list": "List what is in an image, of any tool.",
+    "cat": "Print files of an image.",
+    "extract": "Unpack an image into a folder, never outside it.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 

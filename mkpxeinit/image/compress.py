@@ -10,7 +10,7 @@ import lzma
 import os
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -25,6 +25,7 @@ _KINDS = {
     "none": (None, range(0), 0),
 }
 _XZ_DICTIONARY = 1 << 20  # bytes; xz.rst advises it for the kernel
+_ZSTD_INPUT = 2048  # bytes; four of them can unpack to 128 KiB, so these to 64 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,3 +135,25 @@ def _unpack_zstd(data: bytes, limit: int) -> bytes:
             return reader.read(limit + 1)
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged: {error}") from error
+
+
+def unpack_zstd(more: Callable[[int], bytes]) -> Generator[bytes, None, bytes]:
+    """Yield in pieces the content of the zstd frame that `more` reads; return the bytes read beyond its end.
+
+    `more(size)` returns at most `size` bytes, none at the end. EOFError if the frame is cut short,
+    ValueError if it is damaged. A piece has at most 64 MiB.
+    """
+    import zstandard
+
+    reader = zstandard.ZstdDecompressor().decompressobj()
+    try:
+        while not reader.eof:
+            data = more(_ZSTD_INPUT)
+            if not data:
+                raise EOFError("it ends too early")
+            piece = reader.decompress(data)
+            if piece:
+                yield piece
+    except zstandard.ZstdError as error:
+        raise ValueError(f"damaged: {error}") from error
+    return reader.unused_data

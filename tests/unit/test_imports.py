@@ -15,9 +15,10 @@ ROWS = (
     ("kernel.release", "kernel.index", "hardware.pci"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
+    ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),
     ("content",),
     ("build",),
-    ("cli.build", "cli.boot"),
+    ("cli.build", "cli.boot", "cli.list", "cli.cat", "cli.extract"),
     ("cli.main",),
     ("__main__",),
 )
@@ -27,7 +28,7 @@ OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
     "elftools": {"elf"},
-    "click": {"cli.main", "cli.build", "cli.boot"},
+    "click": {"cli.main", "cli.build", "cli.boot", "cli.list", "cli.cat", "cli.extract"},
     "pxelab": {"cli.boot"},
     "subprocess": set(),
 }

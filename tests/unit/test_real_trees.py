@@ -10,6 +10,7 @@ import pytest
 
 from mkpxeinit import build
 from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.image.read import open_image
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
 from mkpxeinit.kernel.release import choose_release
 from mkpxeinit.selection import Reason, closure, select
@@ -144,3 +145,20 @@ def test_busybox_finds_drivers_by_modalias(chroot: Path, modalias: str, module: 
 def test_size(real: Real) -> None:
     """As measured; a tenth more would be worth a look."""
     assert real.image_size < (11.0e6 if real.release.startswith("6.1.") else 13.0e6)
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_images_of_initramfs_tools(suite: str) -> None:
+    """The image that the tree's own tool made is read to its end and has the kernel's modules."""
+    from pxelab import trees
+
+    boot = Path(trees.debian(suite)) / "boot"
+    path = next(boot.glob("initrd.img-*"), None)
+    if path is None:
+        pytest.skip(f"{boot} has no image of initramfs-tools")
+    with open_image(path) as image:
+        found = [each.record for each in image.entries()]
+    release = path.name.removeprefix("initrd.img-")
+    assert any(str(each.path) == f"usr/lib/modules/{release}/modules.dep" for each in found)
+    assert any(str(each.path) == "init" and each.mode & 0o111 for each in found)
+    assert sum(each.packed for each in image.segments) <= path.stat().st_size
