@@ -20,7 +20,7 @@ from mkpxeinit.errors import HardwareError
 from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.pci import WIRED, network_subclass
-from mkpxeinit.kernel.index import ModuleIndex
+from mkpxeinit.kernel.index import ModuleIndex, normal_name
 
 _PCI = re.compile(r"pci:v0000(?P<vendor>[^:]{4})d0000(?P<device>[^:]{4}).*bc(?P<base>..)sc(?P<sub>..)i..")
 _VIRTIO_NET = ("1000", "1041")  # of vendor 1AF4: transitional, and 1040 + 1 (virtio specification, 4.1.2)
@@ -110,6 +110,6 @@ def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device]) -> list
         shown = device.modalias or f"driver {device.driver}"
         if left:
             notes.append(f"{device.where}: {', '.join(left)} left out, no wired network; --module takes it")
-        elif not names:
+        elif not names and normal_name(device.driver or "") not in index.builtin:
             notes.append(f"{device.where}: kernel {index.release} has no module for {shown}; is it built in?")
     return notes

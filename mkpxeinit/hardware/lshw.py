@@ -10,13 +10,13 @@ from mkpxeinit.hardware import modalias
 
 _IDS = re.compile(r".*\[([0-9A-F]{1,4}):([0-9A-F]{1,4})\]\s*", re.IGNORECASE | re.DOTALL)
 _DRIVER = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-# Drivers of a bus whose network device is a node of its own.
-_BUSES = frozenset({"virtio-pci", "usb", "hub"})
+# Drivers of USB's host controllers on PCI, and the modules that have them.
+_USB = {"xhci_hcd": "xhci_pci", "ehci-pci": "ehci_pci", "ohci-pci": "ohci_pci", "uhci_hcd": "uhci_hcd"}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A network device: its modalias if it is known, and the driver in use if that is."""
+    """A network device, or what it hangs on: its modalias if it is known, else the driver in use."""
 
     place: str
     modalias: str | None
@@ -29,7 +29,10 @@ def looks_so(text: str) -> bool:
 
 
 def read(text: str, shown: str) -> Iterator[Node]:
-    """Yield the nodes of class `network`; HardwareError if `text` is no output of lshw."""
+    """Yield the nodes of class `network`, and USB's host controllers if one of them is on USB.
+
+    HardwareError if `text` is no output of lshw.
+    """
     try:
         top = json.loads(text)
     except json.JSONDecodeError as error:
@@ -37,6 +40,8 @@ def read(text: str, shown: str) -> Iterator[Node]:
     except (RecursionError, ValueError) as error:
         raise HardwareError(f"{shown}:1: not what lshw prints: too deep, or a number too long") from error
     nodes = 0
+    usb = False
+    controllers = []
     todo = [top] if isinstance(top, dict) else list(reversed(top))
     while todo:
         node = todo.pop()
@@ -46,25 +51,35 @@ def read(text: str, shown: str) -> Iterator[Node]:
         children = node.get("children", [])
         todo += reversed(children) if isinstance(children, list) else [children]
         if node["class"] == "network":
-            yield _node(node, nodes)
+            found = _node(node, nodes)
+            usb = usb or found.place.startswith("usb@")
+            yield found
+        elif node["class"] == "bus" and _driver(node) in _USB:
+            controllers.append(Node(_place(node, nodes), None, _USB[_driver(node)]))
+    if usb:
+        yield from controllers
     if not nodes:
         raise HardwareError(f"{shown}:1: JSON, but without a node of lshw")
 
 
 def _node(node: dict[str, object], number: int) -> Node:
     """Return what `node` says; lshw has no class codes, so the class is that of any network device."""
-    place = node.get("businfo")
+    place = _place(node, number)
     product = node.get("product")
+    ids = _IDS.fullmatch(product) if isinstance(product, str) else None
+    if ids and place.startswith("pci@"):
+        alias = modalias.pci(ids[1].zfill(4), ids[2].zfill(4), "02" + modalias.UNKNOWN * 2)
+        return Node(place, alias, None)
+    return Node(place, None, _driver(node) or None)
+
+
+def _place(node: dict[str, object], number: int) -> str:
+    place = node.get("businfo")
+    return place if isinstance(place, str) else f"node {number}"
+
+
+def _driver(node: dict[str, object]) -> str:
+    """Return the name of the driver in use; empty if there is none."""
     configuration = node.get("configuration")
     driver = configuration.get("driver") if isinstance(configuration, dict) else None
-    ids = _IDS.fullmatch(product) if isinstance(product, str) else None
-    bus = place.partition("@")[0] if isinstance(place, str) else ""
-    alias = None
-    if ids and bus == "pci":
-        alias = modalias.pci(ids[1].zfill(4), ids[2].zfill(4), "02" + modalias.UNKNOWN * 2)
-    known = isinstance(driver, str) and _DRIVER.fullmatch(driver) and driver not in _BUSES
-    return Node(
-        place if isinstance(place, str) else f"node {number}",
-        alias,
-        str(driver) if known and alias is None else None,
-    )
+    return driver if isinstance(driver, str) and _DRIVER.fullmatch(driver) else ""

@@ -108,6 +108,9 @@ def test_a_card_without_a_module_is_said(index: ModuleIndex) -> None:
 def test_driver_by_name(index: ModuleIndex) -> None:
     node = '{"class": "network", "businfo": "pci@1", "configuration": {"driver": "%s"}}'
     assert chosen(index, node % "e1000").names == NFS | {"e1000"}
+    virtio = f"[{node % 'virtio-pci'}, {node % 'virtio_net'}]"
+    assert chosen(index, virtio).names == NFS | {"virtio", "virtio_pci", "virtio_net"}
+    assert not any("built in" in note for note in chosen(index, node % "af-packet").notes)
     notes = chosen(index, node % "nothing").notes
     assert f"pc pci@1: kernel {RELEASE} has no module for driver nothing; is it built in?" in notes
 

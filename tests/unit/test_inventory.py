@@ -86,11 +86,22 @@ def test_lshw() -> None:
     devices = [
         Device("pc.txt pci@0000:00:1f.6", "pci:v00008086d000015BBsv????????sd????????bc02sc??i??"),
         Device("pc.txt pci@0000:00:1f.6", None, "e1000e"),
-        Device("pc.txt pci@0000:00:1f.6", None, None),
+        Device("pc.txt pci@0000:00:1f.6", None, "virtio-pci"),
         Device("pc.txt virtio@0", None, "virtio_net"),
     ]
     assert read(json.dumps(top)) == devices
     assert read(json.dumps([numeric])) == devices[:1]
+
+
+def test_lshw_with_usb_has_its_controller() -> None:
+    card = lshw(businfo="usb@2:1", product="RTL8153 [BDA:8153]", configuration={"driver": "r8152"})
+    controller = {"class": "bus", "businfo": "pci@0000:00:14.0", "configuration": {"driver": "xhci_hcd"}}
+    top = {"class": "system", "children": [{**controller, "children": [card]}]}
+    assert read(json.dumps(top)) == [
+        Device("pc.txt usb@2:1", None, "r8152"),
+        Device("pc.txt pci@0000:00:14.0", None, "xhci_pci"),
+    ]
+    assert read(json.dumps([controller])) == []
 
 
 @pytest.mark.parametrize(
