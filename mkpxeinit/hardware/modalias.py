@@ -87,19 +87,25 @@ def _literals(pattern: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 12)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Return `pattern`, of fnmatch(3), as a regular expression that an unknown digit fits as well."""
-    out = []
+    """Return `pattern`, of fnmatch(3), as a regular expression that an unknown digit fits as well.
+
+    What stands between two stars is taken where it first fits and never elsewhere (all of it has a
+    fixed length, so that is right): a hostile pattern costs no more than its length times the device's.
+    """
+    parts: list[list[str]] = [[]]
     for token in _TOKEN.finditer(re.sub(r"\*+", "*", pattern)):
         if token["set"]:
-            out.append(_one_of(token["set"][1:-1]))
+            parts[-1].append(_one_of(token["set"][1:-1]))
         elif token["one"] == "*":
-            out.append(".*")
+            parts.append([])
         elif token["one"] == "?":
-            out.append(".")
+            parts[-1].append(".")
         else:
             char = token["quoted"] or token["one"]
-            out.append(f"[{char}{UNKNOWN}]" if char in _DIGITS else re.escape(char))
-    return re.compile("".join(out), re.DOTALL)
+            parts[-1].append(f"[{char}{UNKNOWN}]" if char in _DIGITS else re.escape(char))
+    first, *middle = ("".join(part) for part in parts)
+    last = f".*{middle.pop()}" if middle else ""
+    return re.compile(first + "".join(f"(?>.*?{part})" for part in middle) + last, re.DOTALL)
 
 
 def _one_of(inside: str) -> str:

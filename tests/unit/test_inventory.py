@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mkpxeinit.errors import HardwareError
@@ -184,6 +184,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES | st.text(max_size=10), max_size=12), st.sampled_from(["", "\n"]))
 def test_any_text_is_read_or_refused(parts: list[str], glue: str) -> None:
     try:
@@ -205,6 +206,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_any_json_is_read_or_refused(value: object) -> None:
     try:
