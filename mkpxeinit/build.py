@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mkpxeinit import busybox, content, elf, resources, selection
 from mkpxeinit.errors import UsageError
+from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image.output import replacing
@@ -21,7 +22,7 @@ MAX_CMDLINE = 4096  # bytes; COMMAND_LINE_SIZE is 2048 or 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a build is told."""
+    """What a build is told. Classes that are None: 02, or none at all if there is hardware."""
 
     sysroot: Path
     output: Path | None = None
@@ -29,7 +30,8 @@ class Options:
     kernel_release: str | None = None
     busybox: Path | None = None
     modules: tuple[str, ...] = ()
-    pci_classes: tuple[PciClass, ...] = (PciClass("02"),)
+    pci_classes: tuple[PciClass, ...] | None = None
+    hardware: tuple[Path, ...] = ()
     compressor: compress.Compressor | None = None
 
 
@@ -71,7 +73,11 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         notes.append(f"no configuration of kernel {release} in the tree: compressing with {compressor}")
 
     index = kernel_index.read_index(tree, release)
-    chosen = selection.select(index, options.pci_classes, options.modules)
+    classes = options.pci_classes
+    if classes is None:
+        classes = () if options.hardware else (PciClass("02"),)
+    inventories = tuple(read_inventory(path) for path in options.hardware)
+    chosen = selection.select(index, classes, options.modules, inventories)
     machine = _machine(tree, index, chosen)
     box, remarks = busybox.find(tree, options.busybox, machine, config or {})
     lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))

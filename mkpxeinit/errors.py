@@ -17,6 +17,10 @@ class KernelError(MkpxeinitError):
     """What a kernel release says about its modules is missing, damaged, or not enough."""
 
 
+class HardwareError(MkpxeinitError):
+    """What an inventory of hardware says cannot be read, or is of no use."""
+
+
 class ProgramError(MkpxeinitError):
     """A program for the image is missing, or cannot run in it."""
 

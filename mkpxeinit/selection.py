@@ -8,15 +8,19 @@ leave the class open. So class 02 takes
 3. the PHY drivers (`mdio:` aliases), if a module taken uses the kernel's PHY library;
 4. the network devices of virtual machines: virtio, Hyper-V's vmbus, Xen.
 
+An inventory of hardware says more: see hardware/drivers.py for what is taken then.
+
 To these come the NFS client, overlayfs, what --module names, and the closure over dependencies, soft
 and weak ones too. What is built into the kernel counts as present.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mkpxeinit.errors import KernelError, printable
+from mkpxeinit.hardware import drivers
+from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.pci import NETWORK, PciClass, network_subclass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 
@@ -73,10 +77,16 @@ class Selection:
         return frozenset(each.module.name for each in self.modules)
 
 
-def select(index: ModuleIndex, classes: Iterable[PciClass], extra: Iterable[str] = ()) -> Selection:
-    """Return what clients with devices of `classes` need, and the modules `extra` names.
+def select(
+    index: ModuleIndex,
+    classes: Iterable[PciClass],
+    extra: Iterable[str] = (),
+    inventories: Sequence[Inventory] = (),
+) -> Selection:
+    """Return what clients with devices of `classes` or of `inventories` need, and the modules `extra` names.
 
-    KernelError if the kernel has no NFS client, or no module that `extra` names.
+    KernelError if the kernel has no NFS client, or no module that `extra` names; HardwareError if an
+    inventory has no network device.
     """
     wanted: dict[str, Reason] = {}
     notes: list[str] = []
@@ -89,6 +99,11 @@ def select(index: ModuleIndex, classes: Iterable[PciClass], extra: Iterable[str]
         want(_named(index, name), Reason("--module"))
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
+    if inventories:
+        exact = drivers.find(index, inventories)
+        notes.extend(exact.notes)
+        for name, where in exact.modules:
+            want((name,), Reason(f"hardware {where}"))
     for pci_class in classes:
         want(_of_class(index, pci_class), Reason(f"PCI class {pci_class}"))
         if pci_class.base == NETWORK and pci_class.wants("00"):

@@ -4,6 +4,13 @@
 
 tried_aliases=' '
 
+# is_modalias WORD: one word of the kernel's making; anything else is none. A device tree's has "T(null)".
+is_modalias() {
+    case $1 in
+        '' | -* | *[!a-zA-Z0-9:*,._+"()"-]*) return 1 ;;
+    esac
+}
+
 # list_aliases BUS PATTERN: adds to found_aliases what the devices of a bus show and PATTERN accepts, each once for ever.
 list_aliases() {
     local device alias
@@ -15,10 +22,7 @@ list_aliases() {
             $2) ;;
             *) continue ;;
         esac
-        # A modalias is one word of the kernel's making; anything else is none. A device tree's has "T(null)".
-        case $alias in
-            -* | *[!a-zA-Z0-9:*,._+"()"-]*) continue ;;
-        esac
+        is_modalias "$alias" || continue
         case $tried_aliases in
             *" $alias "*) continue ;;
         esac

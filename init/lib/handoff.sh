@@ -63,9 +63,29 @@ keep_for_shutdown() {
     cp /lib/pxeinit/shutdown $base/shutdown
 }
 
+# write_hardware: what `mkpxeinit build --hardware` reads to make an image for just this machine: the modaliases of all
+# devices that may be network devices, or that such devices hang on.
+write_hardware() {
+    local bus device alias
+    echo '# modaliases of this client, for mkpxeinit build --hardware'
+    for bus in pci usb virtio vmbus xen platform acpi; do
+        for device in /sys/bus/"$bus"/devices/*; do
+            alias=
+            { IFS= read -r alias < "$device/modalias"; } 2>/dev/null || continue
+            is_modalias "$alias" || continue
+            case $bus.$alias in
+                acpi.acpi:VMBUS* | acpi.acpi:LNRO0005* | platform.of:*) ;;
+                acpi.* | platform.*) continue ;;
+            esac
+            printf '%s\n' "$alias"
+        done
+    done
+}
+
 phase_handoff() {
     [ -d "$new_root" ] || return 1
     install_resolv_conf
+    write_hardware > "$run_dir/hardware"
     give_machine_id
     [ -e /run/initramfs/shutdown ] || keep_for_shutdown
     if [ "$param_shell" = yes ]; then

@@ -44,6 +44,7 @@ Examples:
   mkpxeinit build --sysroot /netboot/pxeclient
   mkpxeinit build --sysroot / --output /srv/tftp/office.img --cmdline 'panic=30'
   mkpxeinit build --sysroot DIR --module r8152 --module xhci_pci   (a USB network card)
+  mkpxeinit build --sysroot DIR --hardware office.lspci            (just these machines' drivers)
   mkpxeinit build --sysroot DIR --dry-run -v                       (what would go in, and why)
 """,
 )
@@ -66,12 +67,20 @@ Examples:
     "--pci-class",
     "classes",
     multiple=True,
-    default=("02",),
     metavar="CC[SS]",
     callback=_parsed(PciClass.parse),
     help="Drivers for this PCI class, perhaps subclass, in hexadecimal; repeatable. 02 means wired networks, "
-    "0280 wireless ones. [default: 02]",
+    "0280 wireless ones. [default: 02, but none with --hardware or --hostonly]",
 )
+@click.option(
+    "--hardware",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Only the drivers of the network devices in this inventory: lspci -nn (-n, -nmm, -nnk), lshw -json "
+    "-numeric, modaliases a line each, or a folder with a copy of /sys; repeatable.",
+)
+@click.option("--hostonly", is_flag=True, help="Only the drivers of this machine's network devices.")
 @click.option(
     "--module",
     "modules",
@@ -106,6 +115,8 @@ def command(
     output: Path | None,
     kernel_release: str | None,
     classes: tuple[PciClass, ...],
+    hardware: tuple[Path, ...],
+    hostonly: bool,
     modules: tuple[str, ...],
     busybox: Path | None,
     cmdline: str,
@@ -127,7 +138,8 @@ def command(
             kernel_release=kernel_release,
             busybox=busybox,
             modules=modules,
-            pci_classes=classes,
+            pci_classes=classes or None,
+            hardware=(*hardware, *((Path("/sys"),) if hostonly else ())),
             compressor=compressor,
         )
     )

@@ -1,1 +1,1 @@
-"""What the clients have: PCI classes so far."""
+"""What the clients have: PCI classes, modaliases, inventories."""

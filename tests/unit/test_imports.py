@@ -12,7 +12,8 @@ ROOT = Path(mkpxeinit.__file__).parent
 ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress"),
-    ("kernel.release", "kernel.index", "hardware.pci"),
+    ("kernel.release", "kernel.index", "hardware.pci", "hardware.modalias"),
+    ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
     ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),

@@ -1,0 +1,103 @@
+"""Inventories: what `--hardware` names, read into devices.
+
+A file is told by how it begins: JSON is lshw's, a slot is lspci's, `BUS:` a list of modaliases (one a
+line, `#` begins a comment): what `cat /sys/bus/*/devices/*/modalias` prints and what a client leaves in
+/run/pxeinit/hardware. A folder is a copy of /sys, or holds one as `sys`.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mkpxeinit.errors import HardwareError, SysrootError, os_cause, printable
+from mkpxeinit.hardware import lshw, lspci, modalias
+from mkpxeinit.sysroot import Sysroot, read_regular
+
+MAX_FILE = 64 << 20  # bytes
+_MODALIAS = re.compile(r"[a-z][a-z0-9_-]*:.*")
+_FORMS = "lspci -nn, -n, -nmm or -nnk, lshw -json -numeric, a list of modaliases, or a copy of /sys"
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device and where it stands: its modalias (`?` for what is unknown), else its driver's name."""
+
+    where: str
+    modalias: str | None
+    driver: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The devices of a machine; `shown` names the file in messages."""
+
+    shown: str
+    devices: tuple[Device, ...]
+
+
+def read_inventory(path: Path) -> Inventory:
+    """Return the devices that `path` lists; HardwareError names file and line if it is no inventory."""
+    shown = printable(path)
+    try:
+        resolved = path.resolve()
+        if resolved.is_dir():
+            return Inventory(shown, tuple(_of_sysfs(resolved, shown)))
+        text = read_regular(resolved, MAX_FILE).decode("utf-8", "replace")
+    except (OSError, RuntimeError) as error:
+        cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
+        raise HardwareError(f"{shown}: {cause}") from error
+    return Inventory(
+        shown, tuple(parse(text.removeprefix("\N{BYTE ORDER MARK}"), shown, printable(path.name)))
+    )
+
+
+def parse(text: str, shown: str, name: str) -> Iterator[Device]:
+    """Yield the devices of a file's `text`; `shown` names it in errors, `name` in a device's place."""
+    if lshw.looks_so(text):
+        for node in lshw.read(text, shown):
+            yield Device(f"{name} {printable(node.place)}", node.modalias, node.driver)
+        return
+    lines = text.replace("\r\n", "\n").split("\n")
+    start = next((n for n, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")), None)
+    if start is None:
+        raise HardwareError(f"{shown}:1: an empty inventory; wanted is {_FORMS}")
+    first = lines[start - 1]
+    if lspci.looks_so(first):
+        for found in lspci.read(lines, shown):
+            yield Device(f"{name}:{found.line}", found.modalias)
+    elif _MODALIAS.fullmatch(first):
+        yield from _of_list(lines, shown, name)
+    else:
+        raise HardwareError(f"{shown}:{start}: no inventory: {first[:60]!r}; wanted is {_FORMS}")
+
+
+def _of_list(lines: list[str], shown: str, name: str) -> Iterator[Device]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        text = line.strip()
+        if not _MODALIAS.fullmatch(text) or not text.isprintable() or modalias.UNKNOWN in text:
+            raise HardwareError(f"{shown}:{number}: not a modalias: {text[:60]!r}")
+        yield Device(f"{name}:{number}", text)
+
+
+def _of_sysfs(folder: Path, shown: str) -> Iterator[Device]:
+    """Yield the devices of a copy of sysfs, whose links stay in it; those without a modalias are skipped."""
+    tree = Sysroot.open(folder)
+    top = "/sys/bus" if tree.is_dir("/sys/bus") else "/bus"
+    if not tree.is_dir(top):
+        raise HardwareError(f"{shown}/bus: no such folder; a copy of /sys has bus/*/devices/*/modalias")
+    seen = 0
+    for bus in tree.list(top):
+        devices = f"{top}/{bus}/devices"
+        for each in tree.list(devices) if tree.is_dir(devices) else ():
+            try:
+                text = tree.read_text(f"{devices}/{each}/modalias").strip()
+            except SysrootError:
+                continue
+            if _MODALIAS.fullmatch(text) and text.isprintable() and modalias.UNKNOWN not in text:
+                seen += 1
+                yield Device(f"{printable(bus)} {printable(each)}", text)
+    if not seen:
+        raise HardwareError(f"{shown}{top}: no */devices/*/modalias in it; copy /sys with: cp -a")

@@ -1,0 +1,52 @@
+"""`build --hardware` and `--hostonly`."""
+
+from pathlib import Path
+
+from tests.cli.conftest import Run
+
+NIC = "00:03.0 Ethernet controller [0200]: Intel 82542 [8086:1000] (rev 02)\n"
+
+
+def modules(stdout: bytes) -> set[str]:
+    """Return the file names of a dry run's network drivers."""
+    return {
+        line.rpartition("/")[2]
+        for line in stdout.decode().splitlines()
+        if "/drivers/" in line and ".ko" in line
+    }
+
+
+def test_only_what_the_machine_has(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "pc").write_text(NIC)
+    done = run("build", "--sysroot", root, "--dry-run", "--hardware", tmp_path / "pc")
+    assert done.code == 0 and modules(done.stdout) == {"e1000.ko"}
+
+
+def test_several_and_a_class(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "pc").write_text(NIC)
+    (tmp_path / "vm").write_text("virtio:d00000001v00001AF4\n")
+    both = ("--hardware", tmp_path / "pc", "--hardware", tmp_path / "vm")
+    done = run("build", "--sysroot", root, "--dry-run", *both)
+    assert modules(done.stdout) == {"e1000.ko", "virtio_net.ko", "virtio.ko"}
+    done = run("build", "--sysroot", root, "--dry-run", *both, "--pci-class", "0280")
+    assert {"e1000.ko", "iwlwifi.ko", "oddradio.ko"} <= modules(done.stdout)
+
+
+def test_bad_inventories(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "pc").write_bytes(NIC.encode() + b"\xff\xfe\n")
+    (tmp_path / "gpu").write_text("00:02.0 VGA [0300]: x [8086:3e92]\n")
+    for name, said in (
+        ("pc", f"mkpxeinit: {tmp_path}/pc:2: not a line of lspci: '\ufffd\ufffd'\n"),
+        ("gpu", f"mkpxeinit: {tmp_path}/gpu: no network device among 1 devices; "),
+        ("none", f"mkpxeinit: {tmp_path}/none: No such file or directory\n"),
+    ):
+        done = run("build", "--sysroot", root, "--hardware", tmp_path / name, env={"PYTHONUTF8": "1"})
+        assert (done.code, done.stdout) == (1, b"") and done.stderr.startswith(said), done
+    assert not list((tmp_path / "cwd").iterdir())
+
+
+def test_this_machine(run: Run, root: Path) -> None:
+    """Whatever it has: an image, or a clear word that it has no network device."""
+    done = run("build", "--sysroot", root, "--hostonly", "--dry-run")
+    assert done.code == 0 or done.stderr.splitlines()[-1].startswith("mkpxeinit: /sys")
+    assert "iwlwifi" not in done.stdout.decode()
