@@ -12,7 +12,7 @@ ROOT = Path(mkpxeinit.__file__).parent
 ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress"),
-    ("kernel.release", "kernel.index", "hardware.pci"),
+    ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
     ("content",),
