@@ -153,7 +153,7 @@ def test_firmware_names_are_those_of_modinfo(real: Real) -> None:
     tree = Sysroot.open(real.root)
     chosen = select(real.index, [PciClass("02"), PciClass("02", "80")])
     read = content.read_modules(tree, real.index, chosen)
-    words = [MODINFO, "-F", "firmware", *(each.path for each in read)]
+    words = [MODINFO, "-F", "firmware", *(str(each.path) for each in read)]
     said = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
     ours = [name for each in read for name in each.firmware]
     assert list(dict.fromkeys(ours)) == list(dict.fromkeys(said))
