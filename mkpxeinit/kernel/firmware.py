@@ -80,9 +80,9 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
             files.setdefault(each.path, each)
     bases = [(str(sysroot.resolve(each)), each) for each in folders if sysroot.is_dir(each)]
     linked: dict[PurePosixPath, Firmware] = {}
-    for path, each in files.items():
+    for each in files.values():
         for new in _with_target(each, bases, files):
-            linked.setdefault(new.path if new.path != path else path, new)
+            linked.setdefault(new.path, new)
     return Found(tuple(linked[path] for path in sorted(linked)), tuple(missing))
 
 
