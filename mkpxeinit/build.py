@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mkpxeinit import busybox, content, elf, resources, selection
-from mkpxeinit.errors import UsageError
+from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, make_plan
+from mkpxeinit.kernel import firmware
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.sysroot import Sysroot
@@ -36,6 +37,17 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingFirmware:
+    """A firmware file that the tree lacks, and the modules of the image that ask for it."""
+
+    name: str
+    modules: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{printable(self.name)}, asked for by {', '.join(self.modules)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Build:
     """A build that is decided and not yet written; `notes` are remarks for the user."""
 
@@ -46,6 +58,7 @@ class Build:
     compressor: compress.Compressor
     mtime: int
     notes: tuple[str, ...]
+    missing_firmware: tuple[MissingFirmware, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +91,17 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         classes = () if options.hardware else (PciClass("02"),)
     inventories = tuple(read_inventory(path) for path in options.hardware)
     chosen = selection.select(index, classes, options.modules, inventories)
-    machine = _machine(tree, index, chosen)
+    read = content.read_modules(tree, index, chosen)
+    reasons = content.firmware_reasons(read)
+    found = firmware.find(tree, release, reasons, config or {})
+    machine = _machine(read)
     box, remarks = busybox.find(tree, options.busybox, machine, config or {})
     lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
     if lacking:
         remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
     named = (name for given in options.modules for name in index.lookup(given) if name in chosen.names)
     segments = (
-        content.modules(tree, index, chosen, machine),
+        content.modules(index, chosen, read, machine, found, reasons),
         content.programs(box),
         content.client(resources.folder("init")),
         content.configuration(release, options.cmdline, tuple(dict.fromkeys(named))),
@@ -98,6 +114,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         compressor=compressor,
         mtime=mtime,
         notes=(*notes, *chosen.notes, *remarks),
+        missing_firmware=_missing(found, read),
     )
 
 
@@ -128,10 +145,27 @@ def _source_date(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _machine(
-    tree: Sysroot, index: kernel_index.ModuleIndex, chosen: selection.Selection
-) -> elf.Machine | None:
+def check_firmware(build: Build) -> None:
+    """SysrootError if the tree lacks firmware that modules of `build` ask for."""
+    if build.missing_firmware:
+        count = len(build.missing_firmware)
+        raise SysrootError(
+            f"--strict: the tree lacks {count} firmware file{'s' if count > 1 else ''}; "
+            "install the firmware packages into it (Debian: firmware-* of non-free-firmware), "
+            "take fewer drivers, or leave --strict out"
+        )
+
+
+def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
     """Return the machine of the kernel, as its first module says; None if all is built in."""
-    if not chosen.modules:
+    if not read:
         return None
-    return assemble.load_module(*content.find_module(tree, index, chosen.modules[0].module))[1]
+    return assemble.load_module(read[0].path, read[0].shown, read[0].plain)[1]
+
+
+def _missing(found: firmware.Found, read: tuple[content.ReadModule, ...]) -> tuple[MissingFirmware, ...]:
+    """Return the missing firmware, sorted, with the modules that name it."""
+    return tuple(
+        MissingFirmware(name, tuple(each.selected.module.name for each in read if name in each.firmware))
+        for name in found.missing
+    )

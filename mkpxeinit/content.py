@@ -3,30 +3,93 @@
 modules: the kernel's; programs: busybox; client: `init/`; configuration: what this build was told.
 """
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import __version__
 from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
-from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause, printable
-from mkpxeinit.image.entry import CharDevice, Directory, File, ModuleFile, Symlink
+from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
+from mkpxeinit.image.assemble import read_plain
+from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.image.plan import Planned, Segment, make_segment
+from mkpxeinit.kernel import firmware
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.release import MODULES
-from mkpxeinit.selection import Selection
+from mkpxeinit.selection import Reason, Selected, Selection
 from mkpxeinit.sysroot import Sysroot
 
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
 
 
-def modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection, machine: Machine | None) -> Segment:
-    """Return the segment of the selected modules and the lists that modprobe reads, cut down to them."""
+@dataclass(frozen=True, slots=True)
+class ReadModule:
+    """A selected module that has been read: the firmware that it names, its bytes if it was packed."""
+
+    selected: Selected
+    path: Path
+    shown: str
+    firmware: tuple[str, ...]
+    plain: bytes | None
+
+
+def read_modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection) -> tuple[ReadModule, ...]:
+    """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be."""
+
+    def read(each: Selected) -> ReadModule:
+        path, shown = find_module(sysroot, index, each.module)
+        data = read_plain(path, shown)
+        try:
+            names = firmware.names_in(data, shown)
+        except ProgramError as error:
+            raise ImageError(f"{error}; install its package again") from error
+        return ReadModule(each, path, shown, names, data if path.suffix != ".ko" else None)
+
+    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        try:
+            return tuple(pool.map(read, selection.modules))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def firmware_reasons(modules: Iterable[ReadModule]) -> dict[str, Reason]:
+    """Return each firmware name that `modules` ask for, and the reason: the first module that does."""
+    reasons: dict[str, Reason] = {}
+    for each in modules:
+        for name in each.firmware:
+            reasons.setdefault(name, Reason("firmware of", each.selected.module.name, each.selected.reason))
+    return reasons
+
+
+def _firmware(found: firmware.Found, reasons: Mapping[str, Reason]) -> Iterator[Planned]:
+    """Yield the firmware files, and the links among them."""
+    for each in found.files:
+        reason = str(reasons[each.name])
+        if each.link is None:
+            yield Planned(File(each.path, FirmwareFile(each.source, each.shown, each.unpack)), reason)
+        else:
+            target = os.path.relpath(each.link, each.path.parent)
+            yield Planned(Symlink(each.path, target), reason)
+
+
+def modules(
+    index: ModuleIndex,
+    selection: Selection,
+    read: Iterable[ReadModule],
+    machine: Machine | None,
+    found: firmware.Found,
+    reasons: Mapping[str, Reason],
+) -> Segment:
+    """Return the segment of the modules `read`, modprobe's lists cut down to them, and their firmware."""
     folder = PurePosixPath("lib/modules") / index.release
-    items = [Planned(Directory(folder), "modules of this kernel")]
-    for each in selection.modules:
-        source = ModuleFile(*find_module(sysroot, index, each.module), machine)
-        items.append(Planned(File(folder / each.module.plain_path, source), str(each.reason)))
+    items = [Planned(Directory(folder), "modules of this kernel"), *_firmware(found, reasons)]
+    for each in read:
+        source = ModuleFile(each.path, each.shown, machine, each.plain)
+        path = folder / each.selected.module.plain_path
+        items.append(Planned(File(path, source), str(each.selected.reason)))
     for name, text in _lists(index, selection):
         data = text.encode("utf-8", "surrogateescape")
         items.append(Planned(File(folder / name, data), "read by modprobe"))

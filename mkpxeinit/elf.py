@@ -51,3 +51,12 @@ def inspect(data: bytes, shown: str) -> Elf:
     if end > len(data):
         raise ProgramError(f"{shown}: truncated ELF file")
     return Elf(machine, interpreter)
+
+
+def section(data: bytes, name: str, shown: str) -> bytes:
+    """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
+    try:
+        found = ELFFile(io.BytesIO(data)).get_section_by_name(name)
+        return b"" if found is None else bytes(found.data())
+    except Exception as error:  # as above
+        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error

@@ -108,6 +108,9 @@ Examples:
     callback=_parsed(Compressor.parse),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )
+@click.option(
+    "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."
+)
 @click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more; with --dry-run, the reason of each entry.")
 def command(
@@ -121,6 +124,7 @@ def command(
     busybox: Path | None,
     cmdline: str,
     compressor: Compressor | None,
+    strict: bool,
     dry_run: bool,
     verbose: bool,
 ) -> None:
@@ -145,6 +149,9 @@ def command(
     )
     for note in decided.notes:
         _log(note)
+    _log_missing(decided.missing_firmware, every=verbose or strict)
+    if strict:
+        build.check_firmware(decided)
     if verbose:
         _log(f"kernel {decided.release}, compressor {decided.compressor}")
     if dry_run:
@@ -161,6 +168,17 @@ def command(
         f"{printable(decided.output)}: {len(decided.modules)} modules, {files} files, "
         f"{result.size} bytes, {seconds:.1f} s"
     )
+
+
+def _log_missing(missing: tuple[build.MissingFirmware, ...], every: bool) -> None:
+    """Print the firmware that the tree lacks: `every` file, or how many."""
+    if every:
+        for each in missing:
+            _log(f"firmware missing: {each}")
+    elif missing:
+        count = len(missing)
+        files = f"{count} firmware file" + ("s" if count > 1 else "")
+        _log(f"the tree lacks {files} that drivers of this image name; -v lists them")
 
 
 def _log(text: str) -> None:

@@ -8,23 +8,33 @@ from pathlib import Path
 from mkpxeinit import elf
 from mkpxeinit.errors import ImageError, ProgramError, os_cause
 from mkpxeinit.image import compress, cpio
-from mkpxeinit.image.entry import Entry, File
+from mkpxeinit.image.entry import Entry, File, FirmwareFile
 from mkpxeinit.image.plan import Plan
 from mkpxeinit.sysroot import read_regular
 
 MAX_FILE = 512 << 20  # bytes; a module this large is none
-_AGAIN = "install the kernel's package again"
+_AGAIN = "install its package again"
 
 
-def load_module(path: Path, shown: str) -> tuple[bytes, elf.Machine]:
-    """Return the plain bytes of a module and the machine that it is for; ImageError if it is damaged."""
+def read_plain(path: Path, shown: str, unpack: bool = True) -> bytes:
+    """Return the bytes of a module or firmware file, unpacked as its name says; ImageError if damaged."""
     try:
-        data = compress.unpack_module(read_regular(path, MAX_FILE), path.name, MAX_FILE)
-        return data, elf.inspect(data, shown).machine
+        data = read_regular(path, MAX_FILE)
+        return compress.unpack_module(data, path.name, MAX_FILE) if unpack else data
     except OSError as error:
         raise ImageError(f"{shown}: {os_cause(error)}") from error
     except ValueError as error:
         raise ImageError(f"{shown}: {error}; {_AGAIN}") from error
+
+
+def load_module(path: Path, shown: str, plain: bytes | None = None) -> tuple[bytes, elf.Machine]:
+    """Return the plain bytes of a module and the machine that it is for; ImageError if it is damaged.
+
+    `plain` are its bytes if they have been read before.
+    """
+    data = read_plain(path, shown) if plain is None else plain
+    try:
+        return data, elf.inspect(data, shown).machine
     except ProgramError as error:
         raise ImageError(f"{error}; {_AGAIN}") from error
 
@@ -35,7 +45,9 @@ def _content(entry: Entry) -> bytes:
     source = entry.source
     if isinstance(source, bytes):
         return source
-    data, machine = load_module(source.path, source.shown)
+    if isinstance(source, FirmwareFile):
+        return read_plain(source.path, source.shown, source.unpack)
+    data, machine = load_module(source.path, source.shown, source.plain)
     if source.machine not in (None, machine):
         raise ImageError(
             f"{source.shown}: for {machine}, but other modules are for {source.machine}; {_AGAIN}"

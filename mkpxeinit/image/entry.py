@@ -1,6 +1,6 @@
 """What an image holds. Paths inside it are relative and clean; files of the host are `Path`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.elf import Machine
@@ -11,12 +11,22 @@ class ModuleFile:
     """A kernel module whose bytes are read from `path` when the image is written.
 
     It is unpacked if its name ends in .gz, .xz or .zst, and must be for `machine` (None: any). `shown`
-    is what messages call it.
+    is what messages call it, `plain` its bytes if it was unpacked before.
     """
 
     path: Path
     shown: str
     machine: Machine | None
+    plain: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareFile:
+    """A firmware file whose bytes are read from `path` when the image is written, unpacked if `unpack`."""
+
+    path: Path
+    shown: str
+    unpack: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +42,7 @@ class File:
     """A regular file."""
 
     path: PurePosixPath
-    source: bytes | ModuleFile
+    source: bytes | ModuleFile | FirmwareFile
     mode: int = 0o644
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run, command
-from tests.unit.small import CONFIG, RELEASE, archives, kernel_tree, make_tree
+from tests.unit.small import CONFIG, RELEASE, archives, kernel_tree, make_tree, module_path
+from tests.unit.test_firmware import module
 
 NOTE = f"mkpxeinit: softdep of overlay: kernel {RELEASE} has no not-there\n"
 OPTIONAL = r"mkpxeinit: {}/bin/busybox has no ash, (\w+, )*lsmod: the client does without\n"
@@ -131,3 +132,21 @@ def test_as_a_module(root: Path) -> None:
     python = Path(command()).with_name("python")
     done = subprocess.run([python, "-m", "mkpxeinit", "--version"], capture_output=True, check=True)
     assert done.stdout == b"mkpxeinit 0.1.0\n"
+
+
+def test_missing_firmware(run: Run, root: Path, tmp_path: Path) -> None:
+    """A count, the list with -v, and an error with --strict."""
+    (root / f"lib/modules/{RELEASE}/{module_path('e1000')}").write_bytes(module("a/b.fw"))
+    count = "mkpxeinit: the tree lacks 1 firmware file that drivers of this image name; -v lists them\n"
+    line = "mkpxeinit: firmware missing: a/b.fw, asked for by e1000\n"
+    done = run("build", "--sysroot", root)
+    assert done.code == 0 and count in done.stderr and line not in done.stderr
+    done = run("build", "--sysroot", root, "-v")
+    assert done.code == 0 and count not in done.stderr and done.stderr.count(line) == 1
+    done = run("build", "--sysroot", root, "--strict", "-o", tmp_path / "strict")
+    assert done.code == 1 and done.stderr.count(line) == 1
+    assert done.stderr.splitlines()[-1].startswith("mkpxeinit: --strict: the tree lacks 1 firmware file; ")
+    assert not (tmp_path / "strict").exists()
+    make_tree(root, {"lib/firmware/a/b.fw": "x"})
+    done = run("build", "--sysroot", root, "--strict")
+    assert done.code == 0 and "firmware file" not in done.stderr

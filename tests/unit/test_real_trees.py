@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mkpxeinit import build
+from mkpxeinit import build, content
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.read import open_image
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="making a tree needs root"),
 ]
 MODPROBE = shutil.which("modprobe", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+MODINFO = shutil.which("modinfo", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 DEPMOD = shutil.which("depmod", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
 
@@ -162,3 +163,16 @@ def test_images_of_initramfs_tools(suite: str) -> None:
     assert any(str(each.path) == f"usr/lib/modules/{release}/modules.dep" for each in found)
     assert any(str(each.path) == "init" and each.mode & 0o111 for each in found)
     assert sum(each.packed for each in image.segments) <= path.stat().st_size
+
+
+def test_firmware_names_are_those_of_modinfo(real: Real) -> None:
+    """For every module of the image, and for wireless drivers, which name patterns too."""
+    assert MODINFO is not None, "kmod is not installed"
+    tree = Sysroot.open(real.root)
+    chosen = select(real.index, [PciClass("02"), PciClass("02", "80")])
+    read = content.read_modules(tree, real.index, chosen)
+    words = [MODINFO, "-F", "firmware", *(str(each.path) for each in read)]
+    said = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
+    ours = [name for each in read for name in each.firmware]
+    assert list(dict.fromkeys(ours)) == list(dict.fromkeys(said))
+    assert len(ours) > 300

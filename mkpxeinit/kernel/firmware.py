@@ -1,0 +1,171 @@
+"""Firmware that modules ask for, and where a tree has it.
+
+A module names its files in `.modinfo` (`firmware=`, MODULE_FIRMWARE() of include/linux/module.h); some
+names are patterns. The search is that of the kernel's drivers/base/firmware_loader/main.c: the plain
+name in all folders first, then .zst, then .xz. The command line's `firmware_class.path` is unknown here.
+"""
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mkpxeinit import elf
+from mkpxeinit.errors import SysrootError
+from mkpxeinit.sysroot import Sysroot
+
+FOLDER = PurePosixPath("lib/firmware")
+_SEARCH = (
+    "/lib/firmware/updates/{}",
+    "/lib/firmware/updates",
+    "/lib/firmware/{}",
+    "/lib/firmware",
+)
+_PACKED = {".zst": "FW_LOADER_COMPRESS_ZSTD", ".xz": "FW_LOADER_COMPRESS_XZ"}
+_GLOB = re.compile(r"[*?\[]")
+_KEY = b"firmware="
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """A file to put at `path` in the image: the host's `source`, unpacked first if `unpack` says so.
+
+    `link`, if there is one, is another path of the image that holds the same file. `shown` is what
+    messages call the source, `name` what a driver asked for.
+    """
+
+    name: str
+    path: PurePosixPath
+    source: Path
+    shown: str
+    unpack: bool
+    link: PurePosixPath | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files that the tree has, sorted by path in the image, and the names that it lacks, sorted."""
+
+    files: tuple[Firmware, ...]
+    missing: tuple[str, ...]
+
+
+def names_in(module: bytes, shown: str) -> tuple[str, ...]:
+    """Return the firmware that a plain module names, in its order; ProgramError if its ELF is damaged."""
+    if _KEY not in module:
+        return ()  # most modules: the sections need not be looked at
+    lines = elf.section(module, ".modinfo", shown).split(b"\0")
+    names = (line.removeprefix(_KEY) for line in lines if line.startswith(_KEY))
+    return tuple(dict.fromkeys(name.decode("utf-8", "surrogateescape") for name in names))
+
+
+def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[str, str]) -> Found:
+    """Return where the tree has the firmware `names`; nothing outside of it is looked at.
+
+    A packed file stays so only if a kernel with `config` can load it. Of a link and the file that it
+    leads to, both come into the image, if that file lies in a firmware folder; else only the file's
+    content, under the name of the link.
+    """
+    folders = tuple(folder.format(release) for folder in _SEARCH)
+    kept = {suffix for suffix, option in _PACKED.items() if config.get(option) == "y"}
+    files: dict[PurePosixPath, Firmware] = {}
+    missing = []
+    for name in sorted(set(names)):
+        exact = _expand(sysroot, folders, name) if _GLOB.search(name) else (name,)
+        found = [each for each in (_look(sysroot, folders, one, kept) for one in exact) if each]
+        if not found:
+            missing.append(name)
+        for each in found:
+            files.setdefault(each.path, each)
+    bases = [(str(sysroot.resolve(each)), each) for each in folders if sysroot.is_dir(each)]
+    linked: dict[PurePosixPath, Firmware] = {}
+    for each in files.values():
+        for new in _with_target(each, bases, files):
+            linked.setdefault(new.path, new)
+    return Found(tuple(linked[path] for path in sorted(linked)), tuple(missing))
+
+
+def _clean(name: str) -> bool:
+    """Say whether `name` can be a path below a firmware folder."""
+    parts = name.split("/")
+    return name.isprintable() and not any(part in ("", ".", "..") for part in parts)
+
+
+def _look(sysroot: Sysroot, folders: tuple[str, ...], name: str, kept: set[str]) -> Firmware | None:
+    """Return the file that the kernel would load for `name`, or None."""
+    if not _clean(name):
+        return None
+    for suffix in ("", *_PACKED):
+        for folder in folders:
+            inside = f"{folder}/{name}{suffix}"
+            if sysroot.is_file(inside):
+                unpack = bool(suffix) and suffix not in kept
+                path = FOLDER / (name if unpack else name + suffix)
+                return Firmware(name, path, sysroot.resolve(inside), sysroot.show(inside), unpack)
+    return None
+
+
+def _with_target(
+    each: Firmware, bases: list[tuple[str, str]], files: Mapping[PurePosixPath, Firmware]
+) -> Iterator[Firmware]:
+    """Yield `each`, as a link if it is one to a file of a firmware folder, and then that file too."""
+    target = _place(each, bases)
+    if target is None or target == each.path:
+        yield each
+        return
+    there = files.get(target)
+    if (there is not None and there.source != each.source) or any(p in files for p in target.parents):
+        yield each  # its place is taken by another file
+        return
+    yield Firmware(each.name, each.path, each.source, each.shown, each.unpack, target)
+    if there is None:
+        yield Firmware(each.name, target, each.source, each.shown, each.unpack)
+
+
+def _place(each: Firmware, bases: list[tuple[str, str]]) -> PurePosixPath | None:
+    """Return where the file behind `each` belongs in the image, None if it lies in no firmware folder."""
+    source = str(each.source)
+    for base, _ in bases:
+        if source.startswith(f"{base}/"):
+            inside = source.removeprefix(f"{base}/")
+            suffix = PurePosixPath(inside).suffix
+            if each.unpack:
+                if suffix not in _PACKED:
+                    return None
+                inside = inside.removesuffix(suffix)
+            return FOLDER / inside if _clean(inside) else None
+    return None
+
+
+def _expand(sysroot: Sysroot, folders: tuple[str, ...], pattern: str) -> tuple[str, ...]:
+    """Return the names in the tree that fit `pattern`, without a packed file's suffix, sorted.
+
+    As for a shell, a wildcard stands for no slash.
+    """
+    if not _clean(pattern):
+        return ()
+    *parents, last = pattern.split("/")
+    found: set[str] = set()
+    for folder in folders:
+        places = [""]
+        for part in parents:
+            places = [
+                f"{place}{name}/"
+                for place in places
+                for name in _names(sysroot, f"{folder}/{place}")
+                if fnmatch.fnmatchcase(name, part) and sysroot.is_dir(f"{folder}/{place}{name}")
+            ]
+        for place in places:
+            for name in _names(sysroot, f"{folder}/{place}"):
+                plain = name.removesuffix(".zst").removesuffix(".xz")
+                if fnmatch.fnmatchcase(plain, last):
+                    found.add(f"{place}{plain}")
+    return tuple(sorted(found))
+
+
+def _names(sysroot: Sysroot, folder: str) -> tuple[str, ...]:
+    try:
+        return sysroot.list(folder) if sysroot.is_dir(folder) else ()
+    except SysrootError:
+        return ()

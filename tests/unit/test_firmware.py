@@ -1,0 +1,192 @@
+"""Firmware: what modules name, where the tree has it, how it reaches the image."""
+
+import lzma
+import os
+import struct
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from mkpxeinit import build
+from mkpxeinit.errors import ProgramError, SysrootError
+from mkpxeinit.image.compress import Compressor
+from mkpxeinit.kernel import firmware
+from mkpxeinit.sysroot import Sysroot
+from tests.unit.small import CONFIG, PPC64, RELEASE, X86_64, Link, Tree, kernel_tree, make_tree, unpack
+from tests.unit.small import module_path as path_of
+
+XZ, ZSTD = {"FW_LOADER_COMPRESS_XZ": "y"}, {"FW_LOADER_COMPRESS_ZSTD": "y"}
+
+
+def module(*names: str, bits: int = 64, little: bool = True) -> bytes:
+    """Return an ELF file with a `.modinfo` that names firmware, and a decoy in front of it."""
+    order, wide = "<" if little else ">", bits == 64
+    info = b"license=GPL\0" + b"".join(b"firmware=%s\0" % name.encode() for name in names) + b"depends=\0"
+    strings = b"\0.modinfo\0.shstrtab\0"
+    size, row = (64, 64) if wide else (52, 40)
+    decoy = b"firmware=decoy\0"
+    at = size + len(decoy)
+    table = at + len(info) + len(strings)
+    head = b"\x7fELF" + bytes([2 if wide else 1, 1 if little else 2, 1]) + bytes(9)
+    machine = X86_64 if little else PPC64
+    head += struct.pack(
+        order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH"),
+        1, machine, 1, 0, 0, table, 0, size, 0, 0, row, 3, 2,
+    )  # fmt: skip
+    shape = order + ("IIQQQQIIQQ" if wide else "IIIIIIIIII")
+    sections = [(0, 0, 0, 0), (1, 1, at, len(info)), (10, 3, at + len(info), len(strings))]
+    rows = b"".join(struct.pack(shape, n, kind, 0, 0, off, ln, 0, 0, 1, 0) for n, kind, off, ln in sections)
+    return head + decoy + info + strings + rows
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("little", [True, False])
+def test_names_in_a_module(bits: int, little: bool) -> None:
+    data = module("b/x.fw", "a.bin", "b/x.fw", bits=bits, little=little)
+    assert firmware.names_in(data, "m.ko") == ("b/x.fw", "a.bin")
+
+
+def test_modules_without_firmware_or_sections() -> None:
+    assert firmware.names_in(module(), "m.ko") == ()
+    assert firmware.names_in(b"anything", "m.ko") == ()
+
+
+def test_damaged_module_is_ours() -> None:
+    data = module("a")
+    for end in range(len(data)):
+        try:
+            firmware.names_in(data[:end], "m.ko")
+        except ProgramError as error:
+            assert str(error).startswith("m.ko: damaged ELF file")
+
+
+def find(tmp_path: Path, tree: Tree, *names: str, config: dict[str, str] | None = None) -> firmware.Found:
+    root = make_tree(
+        tmp_path / "tree", {f"lib/firmware/{k}" if k[0] != "/" else k: v for k, v in tree.items()}
+    )
+    return firmware.find(Sysroot.open(root), RELEASE, names, config or {})
+
+
+def shown(found: firmware.Found) -> list[str]:
+    """Return path and content of each file, or the link's target."""
+    return [
+        f"{f.path.relative_to('lib/firmware')} "
+        + (f"-> {f.link.relative_to('lib/firmware')}" if f.link else f.source.read_text("latin-1"))
+        for f in found.files
+    ]
+
+
+def test_folders_in_the_order_of_the_kernel(tmp_path: Path) -> None:
+    folders = [f"updates/{RELEASE}/", "updates/", f"{RELEASE}/", ""]
+    tree = {f"{folder}{n}": str(at) for at, folder in enumerate(folders) for n in range(at + 1)}
+    assert shown(find(tmp_path, tree, "0", "1", "2", "3")) == ["0 0", "1 1", "2 2", "3 3"]
+
+
+def test_plain_before_packed_in_any_folder(tmp_path: Path) -> None:
+    tree = {"updates/a.xz": "x", "updates/a.zst": "z", "a": "plain", "b.xz": "x", "b.zst": "z"}
+    assert shown(find(tmp_path, tree, "a", "b", config=XZ | ZSTD)) == ["a plain", "b.zst z"]
+
+
+@pytest.mark.parametrize(
+    ("config", "paths"),
+    [
+        ({}, ["a", "b"]),
+        (XZ, ["a.xz", "b"]),
+        (ZSTD, ["a", "b.zst"]),
+        ({"FW_LOADER_COMPRESS": "y"}, ["a", "b"]),
+    ],
+)
+def test_packed_as_the_kernel_loads_it(tmp_path: Path, config: dict[str, str], paths: list[str]) -> None:
+    found = find(tmp_path, {"a.xz": "", "b.zst": ""}, "a", "b", config=config)
+    assert [str(f.path) for f in found.files] == [f"lib/firmware/{path}" for path in paths]
+    assert [f.unpack for f in found.files] == [path in ("a", "b") for path in paths]
+
+
+def test_links(tmp_path: Path) -> None:
+    tree: Tree = {
+        "real/x.bin": "x",
+        "one": Link("two"),
+        "two": Link("/lib/firmware/real/x.bin"),
+        "folder": Link("real"),
+        "other": Link("/opt/other.bin"),
+        "/opt/other.bin": "o",
+    }
+    found = find(tmp_path, tree, "one", "folder/x.bin", "other")
+    assert shown(found) == ["folder/x.bin -> real/x.bin", "one -> real/x.bin", "other o", "real/x.bin x"]
+
+
+def test_a_link_whose_place_is_taken(tmp_path: Path) -> None:
+    """lib/firmware/x is hidden by updates/x: what leads to the hidden one is a file of its own."""
+    found = find(tmp_path, {"updates/x": "new", "x": "old", "y": Link("x")}, "x", "y")
+    assert shown(found) == ["x new", "y old"]
+
+
+def test_unpacked_links(tmp_path: Path) -> None:
+    tree: Tree = {"x.xz": "x", "y.xz": Link("x.xz"), "z": Link("x.xz")}
+    assert shown(find(tmp_path / "y", tree, "y")) == ["x x", "y -> x"]
+    assert shown(find(tmp_path / "z", tree, "z")) == ["x.xz x", "z -> x.xz"]
+
+
+def test_nothing_outside_the_tree(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    tree: Tree = {
+        "a": Link(f"{tmp_path}/secret"),
+        "b": Link("../" * 30 + f"{tmp_path}/secret"),
+        "c": Link("c"),
+        "d": None,
+    }
+    names = ("a", "b", "c", "d", "../../../secret", f"{tmp_path}/secret", "", "x//y", "./a", "\x1b", "../*")
+    found = find(tmp_path, tree, *names)
+    assert found.files == () and found.missing == tuple(sorted(names))
+
+
+def test_patterns(tmp_path: Path) -> None:
+    tree = {
+        "brcm/b43-sdio.AP.bin.xz": "1",
+        "brcm/b44-sdio.bin": "2",
+        "brcm/b44.bin": "3",
+        "x/brcm/b1-sdio.bin": "",
+    }
+    found = find(tmp_path, tree, "brcm/b*-sdio*.bin", "no/*", "*/b44.bin", config=XZ)
+    assert shown(found) == ["brcm/b43-sdio.AP.bin.xz 1", "brcm/b44-sdio.bin 2", "brcm/b44.bin 3"]
+    assert found.missing == ("no/*",)
+
+
+def with_firmware(tmp_path: Path, **config: str) -> Path:
+    """Return a tree whose r8169 and e1000 name firmware, two files of which are there."""
+    folder = f"lib/modules/{RELEASE}"
+    tree = kernel_tree() | {
+        f"{folder}/{path_of('r8169')}": module("rtl/a.fw", "rtl/b.fw", "none.fw"),
+        f"{folder}/{path_of('e1000')}": module("none.fw"),
+        "lib/firmware/rtl/a.fw.xz": lzma.compress(b"firmware a", check=lzma.CHECK_CRC32),
+        "lib/firmware/rtl/b.fw.zst": zstandard.ZstdCompressor().compress(b"firmware b"),
+        f"boot/config-{RELEASE}": CONFIG + "".join(f"CONFIG_{k}={v}\n" for k, v in config.items()),
+    }
+    return make_tree(tmp_path / "tree", tree)
+
+
+def plan(root: Path) -> build.Build:
+    options = build.Options(sysroot=root, output=root.parent / "image", compressor=Compressor.parse("none"))
+    return build.plan(options, {})
+
+
+def test_reasons_and_what_is_missing(tmp_path: Path) -> None:
+    decided = plan(with_firmware(tmp_path))
+    reasons = {str(item.entry.path): item.reason for item in decided.plan.segments[0].items}
+    assert reasons["lib/firmware/rtl/a.fw"] == "firmware of r8169 ← PCI class 02"
+    assert [str(each) for each in decided.missing_firmware] == ["none.fw, asked for by e1000, r8169"]
+    with pytest.raises(SysrootError, match=r"--strict: the tree lacks 1 firmware file; install"):
+        build.check_firmware(decided)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="GNU cpio makes device nodes as root only")
+def test_in_the_image(tmp_path: Path) -> None:
+    root = with_firmware(tmp_path, **XZ)
+    (root / "lib/firmware/rtl/b.fw.zst").rename(root / "lib/firmware/rtl/c.fw.zst")
+    (root / "lib/firmware/rtl/b.fw.zst").symlink_to("c.fw.zst")
+    build.write(plan(root))
+    out = unpack((tmp_path / "image").read_bytes(), tmp_path / "out") / "lib/firmware"
+    assert (out / "rtl/a.fw.xz").read_bytes() == (root / "lib/firmware/rtl/a.fw.xz").read_bytes()
+    assert (out / "rtl/c.fw").read_bytes() == b"firmware b"
+    assert str((out / "rtl/b.fw").readlink()) == "c.fw"
