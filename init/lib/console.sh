@@ -22,18 +22,26 @@ log_line() {
     return 0
 }
 
-# say TEXT: information; silent on the console with "quiet".
-say() {
+# say_always TEXT: one line on the console and in the log, also with "quiet".
+say_always() {
     read_uptime
     log_line "pxeinit: [$uptime_now] $1"
-    [ "$param_quiet" = yes ] || printf 'pxeinit: [%s] %s\n' "$uptime_now" "$1"
+    printf 'pxeinit: [%s] %s\n' "$uptime_now" "$1"
+}
+
+# say TEXT: information; silent on the console with "quiet".
+say() {
+    if [ "$param_quiet" = yes ]; then
+        read_uptime
+        log_line "pxeinit: [$uptime_now] $1"
+    else
+        say_always "$1"
+    fi
 }
 
 # warn TEXT: something that its reader should know; the boot goes on.
 warn() {
-    read_uptime
-    log_line "pxeinit: [$uptime_now] warning: $1"
-    printf 'pxeinit: [%s] warning: %s\n' "$uptime_now" "$1"
+    say_always "warning: $1"
 }
 
 # report CODE WHAT WHY TRY: a failure with its code; what happens next is the caller's business.
@@ -80,6 +88,11 @@ give_shell() {
     setsid cttyhack sh
 }
 
+# must_give_up: does panic= ask for an end of waiting?
+must_give_up() {
+    [ -n "$param_panic" ] && [ "$param_panic" != 0 ]
+}
+
 # after_failure: what "panic=" says. Returns when the phase shall be tried again.
 # panic=N reboots after N seconds (at once if negative); without it, or with 0, somebody at the console gets a shell, and
 # a machine with nobody at it tries again by itself.
@@ -107,11 +120,4 @@ after_failure() {
     fi
     seconds_since "$failed_at"
     [ "$elapsed" -ge "$backoff_delay" ] || sleep "$backoff_delay"
-}
-
-# say_always TEXT: as say, but also with "quiet".
-say_always() {
-    read_uptime
-    log_line "pxeinit: [$uptime_now] $1"
-    printf 'pxeinit: [%s] %s\n' "$uptime_now" "$1"
 }

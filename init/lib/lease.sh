@@ -269,7 +269,7 @@ phase_lease() {
             ask_all && break
             if [ $round -eq $backoff_quick_rounds ]; then
                 report_no_lease $round
-                if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
+                if must_give_up; then
                     return 1
                 fi
             fi

@@ -120,7 +120,7 @@ wait_link() {
             fi
             next=$((elapsed + 30))
         fi
-        if [ -n "$param_panic" ] && [ "$param_panic" != 0 ] && [ $elapsed -ge $network_give_up ]; then
+        if must_give_up && [ $elapsed -ge $network_give_up ]; then
             return 1
         fi
         usleep 50000

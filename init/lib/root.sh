@@ -273,7 +273,7 @@ wait_address() {
             report PXE-INIT-root-dns "no address for the NFS server $root_server" \
                 "$(dns_servers_known) did not say one" \
                 "give the server by its address, or mend DNS"
-            if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
+            if must_give_up; then
                 return 1
             fi
         fi
@@ -329,7 +329,7 @@ phase_root() {
         fi
         if [ $round -eq $backoff_quick_rounds ]; then
             report_attempt
-            if [ -n "$param_panic" ] && [ "$param_panic" != 0 ]; then
+            if must_give_up; then
                 return 1
             fi
         fi
