@@ -6,7 +6,6 @@
 
 run_dir=/run/pxeinit
 uptime_now=0.00
-failure_codes=
 
 # read_uptime: sets uptime_now, in seconds since the kernel started, without a process of its own.
 read_uptime() {
@@ -48,7 +47,7 @@ warn() {
 report() {
     local text
     read_uptime
-    failure_codes="$failure_codes $1"
+    add_state code "$1"
     text="pxeinit: [$uptime_now] $1: $2
 pxeinit:   why: $3
 pxeinit:   try: $4"

@@ -21,6 +21,7 @@ def test_dhcp_server_30_s_late(lab: Lab, bookworm: Tree, bookworm_image: Path) -
     machine.forbid(r"phase root")
     dhcp.start()
     report = read_report(machine, 90)
+    assert report.state["code"] == "PXE-INIT-lease-none"
     assert float(report.state["phase.root"]) - float(report.state["phase.lease"]) >= LATE_SECONDS - 2
 
 

@@ -20,6 +20,12 @@ def test_lines_go_to_console_and_log(root: FakeRoot) -> None:
     assert (root.read("run/pxeinit/log") or "").splitlines() == lines
 
 
+def test_a_code_is_kept_for_the_booted_system(root: FakeRoot) -> None:
+    root.run("report PXE-INIT-lease-none what why try; report PXE-INIT-root-dns what why try")
+    lines = (root.read("run/pxeinit/state") or "").splitlines()
+    assert lines == ["code=PXE-INIT-lease-none", "code=PXE-INIT-root-dns"]
+
+
 def test_quiet_hides_information_alone(root: FakeRoot) -> None:
     said = root.run("param_quiet=yes; say one; warn two; report CODE what why try; say_always three")
     assert "one" not in said.console
