@@ -11,6 +11,7 @@ from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
+from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, make_plan
 from mkpxeinit.kernel import firmware
@@ -109,7 +110,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     return Build(
         release=release,
         output=options.output or Path(f"pxeinit-{release}.img"),
-        plan=make_plan(segments),
+        plan=make_plan(map(reasons_file.recorded, segments)),
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,

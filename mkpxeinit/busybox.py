@@ -20,6 +20,7 @@ PLACES = (
     "/bin/busybox.static",
     "/usr/lib/busybox/busybox",
 )
+GIVEN = "--busybox"
 _HOST = Path("/bin/busybox")
 _MAX = 64 << 20  # bytes
 _HINT = "install busybox-static into the tree or on this machine, or give one with --busybox"
@@ -38,11 +39,15 @@ _COMPAT = {
 
 @dataclass(frozen=True, slots=True)
 class Busybox:
-    """A static busybox: its bytes, the names of its applets, and where it was found, for messages."""
+    """A static busybox: its bytes, the names of its applets, and where it was found, for messages.
+
+    `origin` says the latter without a path of this machine, the same wherever the tree lies.
+    """
 
     data: bytes
     applets: tuple[str, ...]
     shown: str
+    origin: str = GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,9 @@ def applet_names(data: bytes) -> tuple[str, ...]:
     return tuple(name.decode("ascii") for name in best)
 
 
-def check(data: bytes, shown: str, machine: elf.Machine | None, config: Mapping[str, str]) -> Busybox:
+def check(
+    data: bytes, shown: str, machine: elf.Machine | None, config: Mapping[str, str], origin: str = GIVEN
+) -> Busybox:
     """Return the program `data` as Busybox; ProgramError if it is dynamic, of another machine, or none.
 
     `machine` is the kernel's (None: unknown), `config` its configuration.
@@ -101,7 +108,7 @@ def check(data: bytes, shown: str, machine: elf.Machine | None, config: Mapping[
     applets = applet_names(data)
     if not applets:
         raise ProgramError(f"{shown}: no table of applets in it, so it is no busybox")
-    return Busybox(data, applets, shown)
+    return Busybox(data, applets, shown, origin)
 
 
 def find(
@@ -117,7 +124,7 @@ def find(
     """
     if given is not None:
         try:
-            return _checked(given, str(given), machine, config), ()
+            return _checked(given, str(given), machine, config, GIVEN), ()
         except ProgramError as error:
             raise ProgramError(f"{error}; {_HINT}") from error
     seen: list[str] = []
@@ -125,12 +132,16 @@ def find(
         if not sysroot.exists(place):
             continue
         try:
-            return _checked(sysroot.resolve(place), sysroot.show(place), machine, config), tuple(seen)
+            found = _checked(
+                sysroot.resolve(place), sysroot.show(place), machine, config, f"the tree's {place}"
+            )
         except (ProgramError, SysrootError) as error:
             seen.append(str(error))
+        else:
+            return found, tuple(seen)
     if host.exists():
         try:
-            found = _checked(host, str(host), machine, config)
+            found = _checked(host, str(host), machine, config, f"this machine's {host}")
         except ProgramError as error:
             seen.append(str(error))
         else:
@@ -141,13 +152,15 @@ def find(
     )
 
 
-def _checked(path: Path, shown: str, machine: elf.Machine | None, config: Mapping[str, str]) -> Busybox:
+def _checked(
+    path: Path, shown: str, machine: elf.Machine | None, config: Mapping[str, str], origin: str
+) -> Busybox:
     shown = printable(shown)
     try:
         data = read_regular(path.resolve(), _MAX)
     except OSError as error:
         raise ProgramError(f"{shown}: {os_cause(error)}") from error
-    return check(data, shown, machine, config)
+    return check(data, shown, machine, config, origin)
 
 
 def missing(busybox: Busybox, needs: Needs) -> tuple[str, ...]:

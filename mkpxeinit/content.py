@@ -19,7 +19,8 @@ from mkpxeinit.image.plan import Planned, Segment, make_segment
 from mkpxeinit.kernel import firmware
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.release import MODULES
-from mkpxeinit.selection import Reason, Selected, Selection
+from mkpxeinit.reason import Reason
+from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
 
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
@@ -67,7 +68,7 @@ def firmware_reasons(modules: Iterable[ReadModule]) -> dict[str, Reason]:
 def _firmware(found: firmware.Found, reasons: Mapping[str, Reason]) -> Iterator[Planned]:
     """Yield the firmware files, and the links among them."""
     for each in found.files:
-        reason = str(reasons[each.name])
+        reason = reasons[each.name]
         if each.link is None:
             yield Planned(File(each.path, FirmwareFile(each.source, each.shown, each.unpack)), reason)
         else:
@@ -85,14 +86,14 @@ def modules(
 ) -> Segment:
     """Return the segment of the modules `read`, modprobe's lists cut down to them, and their firmware."""
     folder = PurePosixPath("lib/modules") / index.release
-    items = [Planned(Directory(folder), "modules of this kernel"), *_firmware(found, reasons)]
+    items = [Planned(Directory(folder), Reason("modules of this kernel")), *_firmware(found, reasons)]
     for each in read:
         source = ModuleFile(each.path, each.shown, machine, each.plain)
         path = folder / each.selected.module.plain_path
-        items.append(Planned(File(path, source), str(each.selected.reason)))
+        items.append(Planned(File(path, source), each.selected.reason))
     for name, text in _lists(index, selection):
         data = text.encode("utf-8", "surrogateescape")
-        items.append(Planned(File(folder / name, data), "read by modprobe"))
+        items.append(Planned(File(folder / name, data), Reason("read by modprobe")))
     return make_segment("modules", items)
 
 
@@ -132,29 +133,31 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
 
 def programs(busybox: Busybox) -> Segment:
     """Return the segment of busybox and a link for each of its applets."""
-    reason = f"busybox of {busybox.shown}"
+    reason = Reason(busybox.origin)
     binary = PurePosixPath("bin/busybox")
     items = [
         Planned(File(binary, busybox.data, 0o755), reason),
         # The kernel calls /sbin/modprobe.
-        Planned(Symlink(PurePosixPath("sbin"), "bin"), "the kernel calls /sbin/modprobe"),
+        Planned(Symlink(PurePosixPath("sbin"), "bin"), Reason("the kernel calls /sbin/modprobe")),
     ]
+    applet = Reason("applet of", "busybox", reason)
     for name in busybox.applets:
         if name != binary.name:
-            items.append(Planned(Symlink(binary.with_name(name), binary.name), f"applet of {reason}"))
+            items.append(Planned(Symlink(binary.with_name(name), binary.name), applet))
     return make_segment("programs", items)
 
 
 def client(init: Path) -> Segment:
     """Return the segment of the client in the folder `init`, and of the folders that it needs."""
     items = [
-        Planned(Directory(PurePosixPath(name)), "mount point or folder of the client") for name in _FOLDERS
+        Planned(Directory(PurePosixPath(name)), Reason("mount point or folder of the client"))
+        for name in _FOLDERS
     ]
     items += [
-        Planned(Directory(PurePosixPath("tmp"), 0o1777), "folder of the client"),
-        Planned(Directory(PurePosixPath("root"), 0o700), "folder of the client"),
-        Planned(CharDevice(PurePosixPath("dev/console"), 5, 1, 0o600), "standard streams of init"),
-        Planned(CharDevice(PurePosixPath("dev/null"), 1, 3, 0o666), "needed before devtmpfs"),
+        Planned(Directory(PurePosixPath("tmp"), 0o1777), Reason("folder of the client")),
+        Planned(Directory(PurePosixPath("root"), 0o700), Reason("folder of the client")),
+        Planned(CharDevice(PurePosixPath("dev/console"), 5, 1, 0o600), Reason("standard streams of init")),
+        Planned(CharDevice(PurePosixPath("dev/null"), 1, 3, 0o666), Reason("needed before devtmpfs")),
     ]
     library = PurePosixPath("lib/pxeinit")
     try:
@@ -164,11 +167,13 @@ def client(init: Path) -> Segment:
             data = path.read_bytes()
             # A wheel may lose the mode, not the first line.
             if path.name == "init":
-                items.append(Planned(File(PurePosixPath("init"), data, 0o755), "started by the kernel"))
+                items.append(
+                    Planned(File(PurePosixPath("init"), data, 0o755), Reason("started by the kernel"))
+                )
             elif data.startswith(b"#!"):
-                items.append(Planned(File(library / path.name, data, 0o755), "program of the client"))
+                items.append(Planned(File(library / path.name, data, 0o755), Reason("program of the client")))
         for path in sorted(init.glob("lib/*.sh")):
-            items.append(Planned(File(library / path.name, path.read_bytes()), "part of init"))
+            items.append(Planned(File(library / path.name, path.read_bytes()), Reason("part of init")))
     except OSError as error:
         raise MkpxeinitError(
             f"{printable(init)}: {os_cause(error)}; mkpxeinit is not installed completely"
@@ -192,7 +197,7 @@ def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> S
     return make_segment(
         "configuration",
         (
-            Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), reason)
+            Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), Reason(reason))
             for path, (text, reason) in texts.items()
         ),
     )

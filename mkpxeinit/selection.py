@@ -23,6 +23,7 @@ from mkpxeinit.hardware import drivers
 from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.pci import NETWORK, PciClass, network_subclass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
+from mkpxeinit.reason import Reason
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
@@ -37,23 +38,6 @@ VIRTUAL_NETWORK = (
     "xen_netfront",
 )
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why something is in the image: `text`, because of `of` (a module), which has its own `why`."""
-
-    text: str
-    of: str | None = None
-    why: "Reason | None" = None
-
-    def chain(self) -> tuple[str, ...]:
-        """Return the steps from the nearest to the first cause: `("softdep of r8169", "PCI class 02")`."""
-        step = f"{self.text} {self.of}" if self.of else self.text
-        return (step, *(self.why.chain() if self.why else ()))
-
-    def __str__(self) -> str:
-        return " \N{LEFTWARDS ARROW} ".join(self.chain())
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from mkpxeinit.errors import MkpxeinitError, UsageError, os_cause, printable
 _VERBS = {
     "build": "Make an initrd from an installed system tree.",
     "list": "List what is in an image, of any tool.",
+    "why": "Say why something is in an image.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",

@@ -6,6 +6,9 @@ from pathlib import PurePosixPath
 
 from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image.entry import Directory, Entry
+from mkpxeinit.reason import Reason
+
+HOLDS = "holds"  # the reason of a folder that is there for what is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +16,7 @@ class Planned:
     """An entry and the reason why it is there."""
 
     entry: Entry
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,10 @@ def make_segment(name: str, items: Iterable[Planned]) -> Segment:
         if path in found:
             raise ImageError(f"{printable(path)} is planned twice: {found[path].reason}; {item.reason}")
         found[path] = item
-    for path in tuple(found):
+    for path in sorted(found):
+        holds = Reason(HOLDS, path.name, found[path].reason)
         for parent in path.parents[:-1]:
-            above = found.setdefault(parent, Planned(Directory(parent), f"holds {path.name}"))
+            above = found.setdefault(parent, Planned(Directory(parent), holds))
             if not isinstance(above.entry, Directory):
                 raise ImageError(f"{printable(parent)} is no folder, but {printable(path)} is planned in it")
     return Segment(name, tuple(sorted(found.values(), key=lambda item: item.entry.path.parts)))

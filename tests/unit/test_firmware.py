@@ -173,7 +173,7 @@ def plan(root: Path) -> build.Build:
 
 def test_reasons_and_what_is_missing(tmp_path: Path) -> None:
     decided = plan(with_firmware(tmp_path))
-    reasons = {str(item.entry.path): item.reason for item in decided.plan.segments[0].items}
+    reasons = {str(item.entry.path): str(item.reason) for item in decided.plan.segments[0].items}
     assert reasons["lib/firmware/rtl/a.fw"] == "firmware of r8169 ← PCI class 02"
     assert [str(each) for each in decided.missing_firmware] == ["none.fw, asked for by e1000, r8169"]
     with pytest.raises(SysrootError, match=r"--strict: the tree lacks 1 firmware file; install"):

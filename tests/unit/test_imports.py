@@ -11,15 +11,23 @@ ROOT = Path(mkpxeinit.__file__).parent
 # Each row may import from the rows above it, and from its own row only what stands to its left.
 ROWS = (
     ("mkpxeinit", "errors"),
-    ("sysroot", "elf", "resources", "image.compress"),
+    ("sysroot", "elf", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci", "hardware.modalias"),
     ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection"),
-    ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
-    ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),
+    ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble", "image.reasons"),
+    (
+        "image.lz4",
+        "image.unpack",
+        "image.read",
+        "image.tree",
+        "image.catalogue",
+        "image.why",
+        "image.extract",
+    ),
     ("content",),
     ("build",),
-    ("cli.build", "cli.boot", "cli.list", "cli.cat", "cli.extract"),
+    ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.cat", "cli.extract"),
     ("cli.main",),
     ("__main__",),
 )
@@ -29,7 +37,7 @@ OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
     "elftools": {"elf"},
-    "click": {"cli.main", "cli.build", "cli.boot", "cli.list", "cli.cat", "cli.extract"},
+    "click": {"cli.main", "cli.build", "cli.boot", "cli.list", "cli.why", "cli.cat", "cli.extract"},
     "pxelab": {"cli.boot"},
     "subprocess": set(),
 }

@@ -5,10 +5,11 @@ import pytest
 from mkpxeinit.errors import ImageError
 from mkpxeinit.image.entry import Directory, Entry, File, Symlink
 from mkpxeinit.image.plan import Planned, make_plan, make_segment
+from mkpxeinit.reason import Reason
 
 
 def segment_of(*entries: Entry) -> list[str]:
-    segment = make_segment("s", (Planned(entry, "because") for entry in entries))
+    segment = make_segment("s", (Planned(entry, Reason("because")) for entry in entries))
     return [str(item.entry.path) for item in segment.items]
 
 
@@ -19,22 +20,23 @@ def test_sorted_with_parents_before_children() -> None:
 
 def test_a_planned_folder_keeps_its_mode() -> None:
     segment = make_segment(
-        "s", [Planned(File(P("tmp/x"), b""), "r"), Planned(Directory(P("tmp"), 0o1777), "mine")]
+        "s",
+        [Planned(File(P("tmp/x"), b""), Reason("r")), Planned(Directory(P("tmp"), 0o1777), Reason("mine"))],
     )
-    assert segment.items[0] == Planned(Directory(P("tmp"), 0o1777), "mine")
+    assert segment.items[0] == Planned(Directory(P("tmp"), 0o1777), Reason("mine"))
 
 
 def test_twice() -> None:
     with pytest.raises(ImageError, match="^a is planned twice: because; because$"):
         segment_of(File(P("a"), b"1"), Symlink(P("a"), "b"))
-    one, two = (make_segment("s", [Planned(File(P("a/b"), b""), "r")]) for _ in range(2))
+    one, two = (make_segment("s", [Planned(File(P("a/b"), b""), Reason("r"))]) for _ in range(2))
     with pytest.raises(ImageError, match="^a/b is planned in two segments$"):
         make_plan([one, two])
 
 
 def test_folders_may_be_in_two_segments() -> None:
-    one = make_segment("1", [Planned(File(P("lib/a"), b""), "r")])
-    two = make_segment("2", [Planned(File(P("lib/b"), b""), "r")])
+    one = make_segment("1", [Planned(File(P("lib/a"), b""), Reason("r"))])
+    two = make_segment("2", [Planned(File(P("lib/b"), b""), Reason("r"))])
     assert [str(item.entry.path) for item in make_plan([one, two]).items()] == [
         "lib",
         "lib/a",

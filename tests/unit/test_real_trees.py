@@ -13,7 +13,8 @@ from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.read import open_image
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
 from mkpxeinit.kernel.release import choose_release
-from mkpxeinit.selection import Reason, closure, select
+from mkpxeinit.reason import Reason
+from mkpxeinit.selection import closure, select
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import unpack
 

@@ -1,0 +1,87 @@
+"""What an image unpacks to: the last word on each path, as the kernel's `init/initramfs.c` leaves it.
+
+An entry whose folder is a link by then lands where the link leads, inside the image. Contents are not
+kept: whoever reads the image takes from each file what is wanted.
+"""
+
+import difflib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Generic, TypeVar
+
+from mkpxeinit.errors import ImageError, printable
+from mkpxeinit.image.read import Record, Segment, open_image
+
+_MAX_LINKS = 40  # as the kernel
+T = TypeVar("T")
+_Key = tuple[int, tuple[int, int, int]]
+
+
+class Tree(Generic[T]):
+    """The unpacked image: `records` by path, without links in the folders above."""
+
+    def __init__(self, path: Path, take: Callable[[Record, Iterator[bytes]], T]) -> None:
+        """Read the image `path` once; `take` makes of a regular file and its content what is to be kept.
+
+        ImageError if the image cannot be read.
+        """
+        self._name = printable(path)
+        self.records: dict[PurePosixPath, Record] = {}
+        self._taken: dict[PurePosixPath, T] = {}
+        # Content of hard links is with one of them: the last that has any, for all.
+        self._shared: dict[_Key, T] = {}
+        with open_image(path) as image:
+            for found in image.entries():
+                self._add(found.record, take(found.record, found.content) if found.record.is_file else None)
+            self.segments: tuple[Segment, ...] = tuple(image.segments)
+
+    def _add(self, record: Record, taken: T | None) -> None:
+        path = record.path
+        if path.parts:
+            path = self.resolve(str(path.parent)) / path.name
+        self.records[path] = record
+        self._taken.pop(path, None)
+        if taken is not None:
+            self._taken[path] = taken
+            if record.links > 1 and record.size:
+                self._shared[record.archive, record.inode] = taken
+
+    def taken(self, path: PurePosixPath) -> T | None:
+        """Return what was taken of the regular file at `path`; None if there is none such."""
+        own = self._taken.get(path)
+        record = self.records.get(path)
+        if own is None or record is None or record.links < 2:
+            return own
+        return self._shared.get((record.archive, record.inode), own)
+
+    def find(self, name: str) -> PurePosixPath:
+        """Return the path of what `name` leads to, links followed; ImageError with close names if nothing."""
+        path = self.resolve(name)
+        if path not in self.records:
+            close = difflib.get_close_matches(str(path), map(str, self.records), 3)
+            hint = f"close to it: {', '.join(map(printable, close))}" if close else "see mkpxeinit list"
+            raise ImageError(f"{self._name}: has no {printable(name)}; {hint}")
+        return path
+
+    def resolve(self, name: str) -> PurePosixPath:
+        """Return `name` with every link in it replaced, all within the image."""
+        here = PurePosixPath()
+        todo = list(reversed(PurePosixPath(name.lstrip("/")).parts))
+        links = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                here = here.parent
+                continue
+            there = here / part
+            record = self.records.get(there)
+            if record is None or record.letter != "l":
+                here = there
+                continue
+            links += 1
+            if links > _MAX_LINKS:
+                raise ImageError(f"{self._name}: {printable(name)}: too many symbolic links")
+            if record.target.startswith("/"):
+                here = PurePosixPath()
+            todo.extend(reversed(PurePosixPath(record.target.lstrip("/")).parts))
+        return here

@@ -1,0 +1,125 @@
+"""Why something is in an image, from the reasons that travel in it."""
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mkpxeinit.errors import ImageError, printable
+from mkpxeinit.image import reasons
+from mkpxeinit.image.read import Record
+from mkpxeinit.image.tree import Tree
+from mkpxeinit.kernel.index import normal_name
+
+_VERSION = PurePosixPath("etc/pxeinit/version")
+_MODULE = re.compile(r"(?P<stem>[^/]+)\.ko(?:\.(?:gz|xz|zst))?")
+_PACKED = re.compile(r"\.(?:gz|xz|zst)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A path of the image, and the steps that led to it, the nearest first."""
+
+    path: PurePosixPath
+    chain: tuple[str, ...]
+
+
+def _keep(record: Record, content: Iterator[bytes]) -> bytes:
+    """Return the content of what `why` reads; of the other files nothing."""
+    path = record.path
+    if path.parent == reasons.FOLDER or path.name == "modules.builtin":
+        return read_small(record, content)
+    return b""
+
+
+def read_small(record: Record, content: Iterator[bytes], limit: int = reasons.MAX_FILE) -> bytes:
+    """Return a whole content; ImageError if it has more than `limit` bytes."""
+    if record.size > limit:
+        raise ImageError(f"{printable(record.path)} in the image: larger than {limit} bytes; no such file is")
+    return b"".join(content)
+
+
+class Explained:
+    """An image with its reasons."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the image `path` once; ImageError if it has no reasons, or what it has cannot be read."""
+        self._name = printable(path)
+        self._tree = Tree(path, _keep)
+        records = self._tree.records
+        found: dict[PurePosixPath, reasons.Chain] = {}
+        files = [each for each in sorted(records) if each.parent == reasons.FOLDER and records[each].is_file]
+        if not files:
+            by = "an older mkpxeinit made it" if _VERSION in records else "another program made it"
+            raise ImageError(f"{self._name}: no reasons in it, {by}; mkpxeinit list shows what it has")
+        for file in files:
+            data = self._tree.taken(file) or b""
+            found |= reasons.parse(data, f"{self._name}: {printable(file)}")
+        self._reasons = reasons.with_folders(found)
+
+    def all(self) -> Iterator[Answer]:
+        """Yield everything in the image, sorted by path."""
+        for path in sorted(self._tree.records):
+            if path.parts:
+                yield Answer(path, self._chain(path))
+
+    def ask(self, name: str) -> tuple[Answer, ...]:
+        """Return what `name` means: a path, else every module, firmware or other file of that name.
+
+        Modules go by their names, with dashes or underscores and without `.ko`; firmware goes by the name
+        that drivers use. ImageError if there is nothing such, with what is close to it.
+        """
+        paths = self._by_path(name) or self._by_name(name)
+        if not paths:
+            raise ImageError(self._nothing(name))
+        return tuple(Answer(path, self._chain(path)) for path in paths)
+
+    def _chain(self, path: PurePosixPath) -> tuple[str, ...]:
+        return self._reasons.get(path, ("no reason is recorded",))
+
+    def _by_path(self, name: str) -> list[PurePosixPath]:
+        """Return the entry of that path, itself even if it is a link, or what is behind links on the way."""
+        plain = PurePosixPath(name.lstrip("/"))
+        if not plain.parts or ".." in plain.parts:
+            return []
+        path = self._tree.resolve(str(plain.parent)) / plain.name
+        return [path] if path in self._tree.records else []
+
+    def _by_name(self, name: str) -> list[PurePosixPath]:
+        tail = f"/{name.strip('/')}"
+        given = _MODULE.fullmatch(name)
+        module = normal_name(given["stem"] if given else name)
+        return [
+            path
+            for path, record in sorted(self._tree.records.items())
+            if record.letter != "d"
+            and (
+                f"/{path}".endswith(tail)
+                or _PACKED.sub("", f"/{path}").endswith(tail)
+                or ((found := _MODULE.fullmatch(path.name)) and normal_name(found["stem"]) == module)
+            )
+        ]
+
+    def _nothing(self, name: str) -> str:
+        """Return the message for a name that nothing in the image has."""
+        stem = _MODULE.fullmatch(name)
+        plain = normal_name(stem["stem"] if stem else name)
+        for release, builtin in self._builtin():
+            if plain in builtin:
+                return f"{self._name}: has no {printable(name)}: kernel {release} has it built in"
+        names = {path.name: path for path in self._tree.records if path.parts}
+        stems = {normal_name(m["stem"]): each for each in names if (m := _MODULE.fullmatch(each))}
+        close = difflib.get_close_matches(plain, stems, 3) or difflib.get_close_matches(
+            PurePosixPath(name).name, names, 3
+        )
+        hint = f"close to it: {', '.join(map(printable, close))}" if close else "see mkpxeinit list"
+        return f"{self._name}: has no {printable(name)}; {hint}"
+
+    def _builtin(self) -> Iterator[tuple[str, set[str]]]:
+        """Yield each kernel release with the names of what is built into it."""
+        for path in self._tree.records:
+            if path.name == "modules.builtin" and (data := self._tree.taken(path)):
+                lines = data.decode("utf-8", "surrogateescape").split()
+                names = {normal_name(m["stem"]) for line in lines if (m := _MODULE.search(line))}
+                yield printable(path.parent.name), names
