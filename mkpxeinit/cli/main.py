@@ -18,6 +18,7 @@ _VERBS = {
     "build": "Make an initrd from an installed system tree.",
     "list": "List what is in an image, of any tool.",
     "why": "Say why something is in an image.",
+    "diff": "Say in what two images differ.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
