@@ -9,12 +9,13 @@ from pathlib import Path
 from mkpxeinit import busybox, content, elf, resources, selection
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
+from mkpxeinit.hardware.network import LeftOut, Network
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, make_plan
-from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel import firmware, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.sysroot import Sysroot
@@ -24,7 +25,7 @@ MAX_CMDLINE = 4096  # bytes; COMMAND_LINE_SIZE is 2048 or 4096
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a build is told. Classes that are None: 02, or none at all if there is hardware."""
+    """What a build is told. Classes that are None: 02, or none if there is hardware or a list of buses."""
 
     sysroot: Path
     output: Path | None = None
@@ -32,7 +33,9 @@ class Options:
     kernel_release: str | None = None
     busybox: Path | None = None
     modules: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
     pci_classes: tuple[PciClass, ...] | None = None
+    buses: tuple[str, ...] | None = None
     hardware: tuple[Path, ...] = ()
     compressor: compress.Compressor | None = None
 
@@ -50,7 +53,10 @@ class MissingFirmware:
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """A build that is decided and not yet written; `notes` are remarks for the user."""
+    """A build that is decided and not yet written; `notes` are remarks for the user.
+
+    `left_out` are the network drivers that were not taken, each with the reason.
+    """
 
     release: str
     output: Path
@@ -60,6 +66,7 @@ class Build:
     mtime: int
     notes: tuple[str, ...]
     missing_firmware: tuple[MissingFirmware, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +96,17 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     index = kernel_index.read_index(tree, release)
     classes = options.pci_classes
     if classes is None:
-        classes = () if options.hardware else (PciClass("02"),)
+        classes = () if options.hardware or options.buses is not None else (PciClass("02"),)
     inventories = tuple(read_inventory(path) for path in options.hardware)
-    chosen = selection.select(index, classes, options.modules, inventories)
+    chosen = selection.select(
+        index,
+        classes,
+        options.modules,
+        inventories,
+        buses=options.buses,
+        named=options.drivers,
+        network=Network(index, symbols.reader(tree, index)),
+    )
     read = content.read_modules(tree, index, chosen)
     reasons = content.firmware_reasons(read)
     found = firmware.find(tree, release, reasons, config or {})
@@ -116,6 +131,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         mtime=mtime,
         notes=(*notes, *chosen.notes, *remarks),
         missing_firmware=_missing(found, read),
+        left_out=chosen.left_out,
     )
 
 

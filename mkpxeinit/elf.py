@@ -4,6 +4,7 @@ import io
 from dataclasses import dataclass
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 from elftools.elf.segments import InterpSegment
 
 from mkpxeinit.errors import ProgramError
@@ -58,5 +59,21 @@ def section(data: bytes, name: str, shown: str) -> bytes:
     try:
         found = ELFFile(io.BytesIO(data)).get_section_by_name(name)
         return b"" if found is None else bytes(found.data())
+    except Exception as error:  # as above
+        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def imports(data: bytes, shown: str) -> frozenset[str]:
+    """Return the symbols that the object file `data` needs from elsewhere; ProgramError if it is damaged.
+
+    They are the undefined ones of its `.symtab`, as depmod(8) reads them.
+    """
+    try:
+        table = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
+        if not isinstance(table, SymbolTableSection):
+            return frozenset()
+        return frozenset(
+            each.name for each in table.iter_symbols() if each.name and each["st_shndx"] == "SHN_UNDEF"
+        )
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error

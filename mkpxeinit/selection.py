@@ -1,27 +1,30 @@
 """Which modules an image needs, each with the reason why it is there.
 
 A class of PCI devices does not say which drivers serve it: nearly all network drivers' aliases
-leave the class open. So class 02 takes
+leave the class open. So a class takes
 
-1. the modules under drivers/net that have a PCI alias, where their folder is of the class asked for;
-2. all modules that have an alias whose class field names the class;
-3. the PHY drivers (`mdio:` aliases), if a module taken uses the kernel's PHY library;
-4. the network devices of virtual machines: virtio, Hyper-V's vmbus, Xen.
+1. for class 02 the network drivers with a PCI alias that serve such networks (hardware/network.py
+   says what counts: place and imported symbols);
+2. all other modules that have an alias whose class field names the class.
 
-An inventory of hardware says more: see hardware/drivers.py for what is taken then.
+A bus takes the wired network drivers with an alias of that bus, and what carries the bus. With class 02
+come the buses of virtual machines: virtio, Hyper-V's vmbus, Xen. An inventory of hardware says more: see
+hardware/drivers.py for what is taken then. If a module taken uses the kernel's PHY library, all PHY
+drivers (`mdio:` aliases) come along.
 
-To these come the NFS client, overlayfs, what --module names, and the closure over dependencies, soft
-and weak ones too. What is built into the kernel counts as present.
+To these come the NFS client, overlayfs, what --module and --driver name, and the closure over
+dependencies, soft and weak ones too. What is built into the kernel counts as present.
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from mkpxeinit.errors import KernelError, printable
 from mkpxeinit.hardware import drivers
 from mkpxeinit.hardware.inventory import Inventory
-from mkpxeinit.hardware.pci import NETWORK, PciClass, network_subclass
+from mkpxeinit.hardware.network import BUSES, LeftOut, Network, left_out
+from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass, names_network, network_place
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.reason import Reason
 
@@ -29,14 +32,7 @@ from mkpxeinit.reason import Reason
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
-VIRTUAL_NETWORK = (
-    "virtio_pci",
-    "virtio_mmio",
-    "virtio_net",
-    "hv_vmbus",
-    "hv_netvsc",
-    "xen_netfront",
-)
+VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
 
 
@@ -50,10 +46,14 @@ class Selected:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The modules of an image in the order of modules.dep, and remarks for the user."""
+    """The modules of an image in the order of modules.dep, and remarks for the user.
+
+    `left_out` are the network drivers that the classes and buses did not take, each with the reason.
+    """
 
     modules: tuple[Selected, ...]
     notes: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -66,12 +66,20 @@ def select(
     classes: Iterable[PciClass],
     extra: Iterable[str] = (),
     inventories: Sequence[Inventory] = (),
+    *,
+    buses: Collection[str] | None = None,
+    named: Iterable[str] = (),
+    network: Network | None = None,
 ) -> Selection:
-    """Return what clients with devices of `classes` or of `inventories` need, and the modules `extra` names.
+    """Return what clients with devices of `classes`, on `buses` or of `inventories` need.
 
-    KernelError if the kernel has no NFS client, or no module that `extra` names; HardwareError if an
-    inventory has no network device.
+    Buses that are None: those of virtual machines, if the classes ask for Ethernet. To it come the modules
+    that `extra` names and the drivers that `named` names. `network` knows the kernel's network drivers;
+    without it only their place tells. KernelError if the kernel has no NFS client, or no module of a name;
+    HardwareError if an inventory has no network device.
     """
+    network = network or Network(index)
+    classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())
     wanted: dict[str, Reason] = {}
     notes: list[str] = []
 
@@ -80,18 +88,28 @@ def select(
             wanted.setdefault(name, reason)
 
     for name in extra:
-        want(_named(index, name), Reason("--module"))
+        want(_named(index, name, "--module"), Reason("--module"))
+    for name in named:
+        for found in _named(index, name, "--driver"):
+            want((found,), Reason("--driver"))
+            want(_carriers(index, network, found, notes), Reason("carries the bus of", found, wanted[found]))
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
     if inventories:
-        exact = drivers.find(index, inventories)
+        exact = drivers.find(index, inventories, network)
         notes.extend(exact.notes)
         for name, where in exact.modules:
             want((name,), Reason(f"hardware {where}"))
+    subs = _subclasses(classes)
     for pci_class in classes:
-        want(_of_class(index, pci_class), Reason(f"PCI class {pci_class}"))
-        if pci_class.base == NETWORK and pci_class.wants("00"):
-            want((name for name in VIRTUAL_NETWORK if name in index.modules), Reason("virtual network"))
+        want(_of_class(index, network, pci_class), Reason(f"PCI class {pci_class}"))
+    default = buses is None and any(each.base == NETWORK and each.wants("00") for each in classes)
+    asked = VIRTUAL_BUSES if default else tuple(bus for bus in buses or () if bus != "pci")
+    for bus in asked:
+        reason = Reason("virtual network") if default else Reason(f"bus {bus}")
+        want(_on_bus(index, network, bus, subs), reason)
+    for name, leader in network.followers(wanted):
+        want((name,), Reason("requested by", leader, wanted[leader]))
     reasons = closure(index, wanted, notes)
     if _uses_phys(index, reasons):
         phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
@@ -99,17 +117,19 @@ def select(
     modules = tuple(
         Selected(each, reasons[each.name]) for each in index.modules.values() if each.name in reasons
     )
-    return Selection(modules, tuple(dict.fromkeys(notes)))
+    pci = ("pci",) if any(each.base == NETWORK for each in classes) else ()
+    out = left_out(network, reasons, subs, (*pci, *asked)) if pci or asked else ()
+    return Selection(modules, tuple(dict.fromkeys((*notes, *network.notes))), out)
 
 
-def _named(index: ModuleIndex, name: str) -> tuple[str, ...]:
+def _named(index: ModuleIndex, name: str, option: str) -> tuple[str, ...]:
     """Return the modules that the user's `name` means; KernelError with close matches if there is none."""
     found = index.lookup(name)
     if found:
         return found
     close = difflib.get_close_matches(normal_name(name), (*index.modules, *index.builtin), n=3)
     hint = f"; close to it: {', '.join(close)}" if close else ""
-    raise KernelError(f"--module {printable(name)}: kernel {index.release} has no such module{hint}")
+    raise KernelError(f"{option} {printable(name)}: kernel {index.release} has no such module{hint}")
 
 
 def _nfs_client(index: ModuleIndex, notes: list[str]) -> tuple[str, ...]:
@@ -127,20 +147,43 @@ def _nfs_client(index: ModuleIndex, notes: list[str]) -> tuple[str, ...]:
     return tuple(name for name in FILE_SYSTEMS if name in index.modules)
 
 
-def _of_class(index: ModuleIndex, pci_class: PciClass) -> tuple[str, ...]:
+def _subclasses(classes: Iterable[PciClass]) -> frozenset[str]:
+    """Return the subclasses of class 02 that are wanted, on any bus: wired ones unless a class says else."""
+    network = [each for each in classes if each.base == NETWORK]
+    if not network:
+        return WIRED
+    return frozenset().union(*((each.sub,) if each.sub else WIRED for each in network))
+
+
+def _of_class(index: ModuleIndex, network: Network, pci_class: PciClass) -> tuple[str, ...]:
     """Return the modules that can drive devices of `pci_class`."""
+    subs = {each.name: each.sub for each in network.on("pci")} if pci_class.base == NETWORK else {}
     found = []
     for name, module in index.modules.items():
-        patterns = [p for p in index.aliases_of.get(name, ()) if p.startswith("pci:")]
-        if not patterns:
-            continue
-        by_place = network_subclass(module.path) if pci_class.base == NETWORK else None
-        if by_place is not None:
-            if pci_class.wants(by_place):
-                found.append(name)
-        elif any(pci_class.names(pattern) for pattern in patterns):
+        patterns = index.aliases_of.get(name, ())
+        sub = subs.get(name)
+        # Outside of drivers/net the driver's own word counts, unless symbols say that it is not Ethernet.
+        if sub in WIRED and network_place(module.path) is None and any(map(names_network, patterns)):
+            sub = None
+        if pci_class.wants(sub) if sub else any(map(pci_class.names, patterns)):
             found.append(name)
     return tuple(found)
+
+
+def _on_bus(index: ModuleIndex, network: Network, bus: str, subs: Collection[str]) -> tuple[str, ...]:
+    """Return the drivers of networks of the subclasses `subs` on `bus`, and what carries it."""
+    if bus == "mdio":
+        return _phys(index)
+    found = tuple(each.name for each in network.on(bus) if each.sub in subs)
+    return (*network.carriers(bus), *found)
+
+
+def _carriers(index: ModuleIndex, network: Network, name: str, notes: list[str]) -> tuple[str, ...]:
+    """Return what the buses of the driver `name` hang on; a module that has none is noted."""
+    buses = network.buses(name)
+    if name in index.modules and not buses:
+        notes.append(f"--driver {name}: it names no devices that load it; --module loads it at boot")
+    return tuple(carrier for bus in sorted(buses & BUSES.keys()) for carrier in network.carriers(bus))
 
 
 def _uses_phys(index: ModuleIndex, names: Iterable[str]) -> bool:

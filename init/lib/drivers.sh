@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-# Phase drivers: a module for each device that can carry an Ethernet frame. sysfs shows the devices' modaliases, modprobe
-# finds the modules by the image's modules.alias.
+# Phase drivers: a module for each device that the image has one for. sysfs shows the devices' modaliases, modprobe finds
+# the modules by the image's modules.alias. The image holds what its builder asked for: any device of its drivers counts.
 
 tried_aliases=' '
 
@@ -11,12 +11,40 @@ is_modalias() {
     esac
 }
 
+# read_image_buses: sets image_buses to the buses that the image's modules name in their aliases, image_acpi to the ids of
+# ACPI devices among them. Buses without a driver in the image need no look, and ACPI has too many devices to try them all.
+read_image_buses() {
+    local word
+    [ -z "$image_buses" ] || return 0
+    image_buses=' '
+    # shellcheck disable=SC2013,SC2016  # words, and awk's own
+    for word in $(awk '
+        $1 != "alias" || $2 !~ /^[a-z][a-z-]*[*]?:/ { next }
+        { bus = $2; sub(/[*]?:.*/, "", bus) }
+        bus == "acpi" { sub(/^[^:]*:/, "", $2); sub(/:.*/, "", $2); bus = $2 ~ /^[0-9A-Za-z]+$/ ? "acpi=" $2 : "" }
+        bus != "" && !seen[bus]++ { print bus }
+    ' "/lib/modules/$kernel_release/modules.alias" 2>/dev/null); do
+        case $word in
+            acpi=*) image_acpi="$image_acpi ${word#acpi=}" ;;
+            *) image_buses="$image_buses$word " ;;
+        esac
+    done
+}
+image_buses=
+image_acpi=
+
 # list_aliases BUS PATTERN: adds to found_aliases what the devices of a bus show and PATTERN accepts, each once for ever.
 list_aliases() {
     local device alias
     for device in /sys/bus/"$1"/devices/*; do
         alias=
-        { IFS= read -r alias < "$device/modalias"; } 2>/dev/null || continue
+        if [ "$1" = auxiliary ]; then
+            # Devices that a driver makes for other drivers: DRIVER.NAME.NUMBER, without a file modalias.
+            alias=${device##*/}
+            alias=auxiliary:${alias%.*}
+        else
+            { IFS= read -r alias < "$device/modalias"; } 2>/dev/null || continue
+        fi
         # shellcheck disable=SC2254  # the pattern is meant
         case $alias in
             $2) ;;
@@ -32,6 +60,13 @@ list_aliases() {
 }
 found_aliases=
 
+# list_bus BUS PATTERN: the same, if the image has drivers for what PATTERN (BUS:*) begins with.
+list_bus() {
+    case $image_buses in
+        *" ${2%%:*} "*) list_aliases "$1" "$2" ;;
+    esac
+}
+
 # load_found: one modprobe for all of them.
 load_found() {
     [ -n "$found_aliases" ] || return 0
@@ -42,21 +77,24 @@ load_found() {
 
 # load_bus_drivers: again and again callable; devices behind a bus that a driver just brought up are found the next time.
 load_bus_drivers() {
-    list_aliases pci 'pci:*bc02sc*'
-    # Hyper-V's bus and virtio without PCI are announced by ACPI.
-    list_aliases acpi 'acpi:VMBUS*'
-    list_aliases acpi 'acpi:LNRO0005*'
-    # Network adapters on USB only matter if the image has a driver for one.
-    if [ -d "/lib/modules/$kernel_release/kernel/drivers/net/usb" ]; then
-        list_aliases pci 'pci:*bc0Csc03*'
-    fi
+    local id
+    read_image_buses
+    list_bus pci 'pci:*'
+    # Among them Hyper-V's bus, virtio without PCI, and network devices of ARM servers.
+    for id in $image_acpi; do
+        list_aliases acpi "acpi*:$id:*"
+    done
     load_found
-    list_aliases virtio 'virtio:d00000001v*'
-    list_aliases vmbus 'vmbus:*'
-    list_aliases platform 'of:*'
-    if [ -d "/lib/modules/$kernel_release/kernel/drivers/net/usb" ]; then
-        list_aliases usb 'usb:*'
-    fi
+    list_bus virtio 'virtio:*'
+    list_bus vmbus 'vmbus:*'
+    list_bus xen 'xen:*'
+    list_bus platform 'of:*'
+    list_bus platform 'platform:*'
+    list_bus spi 'of:*'
+    list_bus spi 'spi:*'
+    list_bus fsl-mc 'fsl-mc:*'
+    list_bus auxiliary 'auxiliary:*'
+    list_bus usb 'usb:*'
     load_found
 }
 

@@ -1,6 +1,7 @@
 """`mkpxeinit build`."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,10 +10,12 @@ import click
 
 from mkpxeinit import build
 from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.hardware.network import BUSES, LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
 from mkpxeinit.image.entry import CharDevice, File, Symlink, type_letter
 from mkpxeinit.image.plan import Planned
+from mkpxeinit.selection import VIRTUAL_BUSES
 
 _T = TypeVar("_T")
 
@@ -31,6 +34,17 @@ def _parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parame
     return callback
 
 
+def _buses(text: str) -> tuple[str, ...]:
+    """Return the buses of a list with commas; UsageError if one is unknown."""
+    if text == "none":
+        return ()
+    names = text.split(",")
+    for name in names:
+        if name not in BUSES:
+            raise UsageError(f"bus {name!r} is not one of: {', '.join(BUSES)}")
+    return tuple(names)
+
+
 def _checked_cmdline(text: str) -> str:
     build.check_cmdline(text)
     return text
@@ -43,7 +57,7 @@ def _checked_cmdline(text: str) -> str:
 Examples:
   mkpxeinit build --sysroot /netboot/pxeclient
   mkpxeinit build --sysroot / --output /srv/tftp/office.img --cmdline 'panic=30'
-  mkpxeinit build --sysroot DIR --module r8152 --module xhci_pci   (a USB network card)
+  mkpxeinit build --sysroot DIR --bus pci,virtio,usb               (USB network cards too)
   mkpxeinit build --sysroot DIR --hardware office.lspci            (just these machines' drivers)
   mkpxeinit build --sysroot DIR --dry-run -v                       (what would go in, and why)
 """,
@@ -82,11 +96,28 @@ Examples:
 )
 @click.option("--hostonly", is_flag=True, help="Only the drivers of this machine's network devices.")
 @click.option(
+    "--bus",
+    "buses",
+    multiple=True,
+    metavar="LIST",
+    callback=_parsed(_buses),
+    help=f"Drivers of wired networks on these buses, and what carries the bus: {', '.join(BUSES)}; with "
+    "commas, repeatable; none: no bus. pci means --pci-class 02, mdio all PHYs. "
+    f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
+)
+@click.option(
+    "--driver",
+    "drivers",
+    multiple=True,
+    metavar="NAME",
+    help="Take this driver too, with what carries its bus; it is loaded if its device is there; repeatable.",
+)
+@click.option(
     "--module",
     "modules",
     multiple=True,
     metavar="NAME",
-    help="Take this module too, and load it at boot; repeatable.",
+    help="Take this module too, and load it at boot by its name; repeatable.",
 )
 @click.option(
     "--busybox",
@@ -112,7 +143,12 @@ Examples:
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."
 )
 @click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more; with --dry-run, the reason of each entry.")
+@click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="Say more; with --dry-run, the reason of each entry and of each driver left out.",
+)
 def command(
     sysroot: Path,
     output: Path | None,
@@ -120,6 +156,8 @@ def command(
     classes: tuple[PciClass, ...],
     hardware: tuple[Path, ...],
     hostonly: bool,
+    buses: tuple[tuple[str, ...], ...],
+    drivers: tuple[str, ...],
     modules: tuple[str, ...],
     busybox: Path | None,
     cmdline: str,
@@ -142,7 +180,9 @@ def command(
             kernel_release=kernel_release,
             busybox=busybox,
             modules=modules,
+            drivers=drivers,
             pci_classes=classes or None,
+            buses=tuple(dict.fromkeys(bus for each in buses for bus in each)) if buses else None,
             hardware=(*hardware, *((Path("/sys"),) if hostonly else ())),
             compressor=compressor,
         )
@@ -154,6 +194,7 @@ def command(
         build.check_firmware(decided)
     if verbose:
         _log(f"kernel {decided.release}, compressor {decided.compressor}")
+        _log_left_out(decided.left_out, every=dry_run)
     if dry_run:
         for item in decided.plan.items():
             click.echo(_line(item, verbose))
@@ -179,6 +220,17 @@ def _log_missing(missing: tuple[build.MissingFirmware, ...], every: bool) -> Non
         count = len(missing)
         files = f"{count} firmware file" + ("s" if count > 1 else "")
         _log(f"the tree lacks {files} that drivers of this image name; -v lists them")
+
+
+def _log_left_out(left_out: tuple[LeftOut, ...], every: bool) -> None:
+    """Print the network drivers that were not taken: `every` one with the reason, and how many for each."""
+    for each in left_out if every else ():
+        _log(f"left out: {each}")
+    if left_out:
+        counts = Counter(each.reason for each in left_out).most_common()
+        listed = ", ".join(f"{reason} {count}" for reason, count in counts)
+        hint = "" if every else "; --dry-run -v lists them"
+        _log(f"{len(left_out)} network drivers left out: {listed}{hint}")
 
 
 def _log(text: str) -> None:

@@ -4,7 +4,7 @@ What counts:
 
 - PCI devices of class 02, whatever driver they have, and the virtio device behind virtio's PCI ids;
 - devices on other buses (USB, virtio, vmbus, Xen, device tree, MDIO, …) whose driver is a network
-  driver by its place in the kernel's source;
+  driver by its place in the kernel's source, or by the symbols that it imports (network.py);
 - what such devices hang on: the announcements of vmbus and virtio-mmio, and the PCI host controllers of
   USB if a USB network device is listed too.
 
@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from mkpxeinit.errors import HardwareError
 from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
-from mkpxeinit.hardware.pci import WIRED, network_subclass
+from mkpxeinit.hardware.network import Network
+from mkpxeinit.hardware.pci import WIRED
 from mkpxeinit.kernel.index import ModuleIndex, normal_name
 
 _PCI = re.compile(r"pci:v0000(?P<vendor>[^:]{4})d0000(?P<device>[^:]{4}).*bc(?P<base>..)sc(?P<sub>..)i..")
@@ -36,30 +37,36 @@ class Drivers:
     notes: tuple[str, ...]
 
 
-def find(index: ModuleIndex, inventories: Iterable[Inventory]) -> Drivers:
-    """Return the drivers of all network devices; HardwareError if an inventory has none."""
+def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network | None = None) -> Drivers:
+    """Return the drivers of all network devices; HardwareError if an inventory has none.
+
+    `network` knows the kernel's network drivers; without it only their place tells.
+    """
+    known = network or Network(index)
     matcher = Matcher((alias.pattern, alias.module) for alias in index.aliases)
     found: dict[str, str] = {}
     notes: list[str] = []
     for inventory in inventories:
-        network = [
-            (device, names) for device in inventory.devices if (names := _network(index, matcher, device))
+        found_here = [
+            (device, names)
+            for device in inventory.devices
+            if (names := _network(index, matcher, device, known))
         ]
         listed = [device for device in inventory.devices if device.driver or _class(device) == "02"]
-        if not network and not listed:
+        if not found_here and not listed:
             raise HardwareError(
                 f"{inventory.shown}: no network device among {len(inventory.devices)} devices; "
                 "list the whole machine, or name drivers with --module"
             )
-        for device, names in network:
+        for device, names in found_here:
             for name in names:
                 found.setdefault(name, device.where)
-        usb = any((device.modalias or "").startswith("usb:") for device, _ in network)
+        usb = any((device.modalias or "").startswith("usb:") for device, _ in found_here)
         for device in inventory.devices:
             if _carries(device, usb):
                 for name in _modules(index, matcher, device):
                     found.setdefault(name, device.where)
-        notes += _remarks(index, matcher, listed)
+        notes += _remarks(index, matcher, listed, known)
     return Drivers(tuple(found.items()), tuple(dict.fromkeys(notes)))
 
 
@@ -82,15 +89,15 @@ def _modules(index: ModuleIndex, matcher: Matcher, device: Device) -> tuple[str,
     return tuple(name for name in names if name in index.modules)
 
 
-def _network(index: ModuleIndex, matcher: Matcher, device: Device) -> tuple[str, ...]:
+def _network(index: ModuleIndex, matcher: Matcher, device: Device, known: Network) -> tuple[str, ...]:
     """Return the drivers of a network device, without those of wireless; empty if it is none."""
     base = _class(device)
     if base is not None and base != "02":
         return ()
-    places = {name: network_subclass(index.modules[name].path) for name in _modules(index, matcher, device)}
-    if base is None and device.driver is None and not any(places.values()):
+    found = {name: known.driver(name) for name in _modules(index, matcher, device)}
+    if base is None and device.driver is None and not any(found.values()):
         return ()
-    return tuple(name for name, place in places.items() if place is None or place in WIRED)
+    return tuple(name for name, driver in found.items() if driver is None or driver.sub in WIRED)
 
 
 def _carries(device: Device, usb: bool) -> bool:
@@ -101,12 +108,12 @@ def _carries(device: Device, usb: bool) -> bool:
     return text.startswith(_CARRIERS) or _CARRIER_OF.fullmatch(text) is not None
 
 
-def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device]) -> list[str]:
+def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device], known: Network) -> list[str]:
     """Return a line for each network device without a driver of the image."""
     notes = []
     for device in listed:
         names = _modules(index, matcher, device)
-        left = [n for n in names if network_subclass(index.modules[n].path) not in (None, *WIRED)]
+        left = [n for n in names if (driver := known.driver(n)) and driver.sub not in WIRED]
         shown = device.modalias or f"driver {device.driver}"
         if left:
             notes.append(f"{device.where}: {', '.join(left)} left out, no wired network; --module takes it")

@@ -14,19 +14,21 @@ NETWORK = "02"
 _CLASS = re.compile(r"(?:0x)?([0-9a-fA-F]{2})([0-9a-fA-F]{2})?")
 _ALIAS = re.compile(r"pci:v[^ ]*bc(?P<base>[0-9A-F]{2}|\*)sc(?P<sub>[0-9A-F]{2}|\*)i[^ ]*")
 
-# Folders under drivers/net that are not wired Ethernet, and the subclass that asks for them. Modules
-# in any other folder, and beside the folders, are Ethernet (0200).
+# Folders under drivers/net that are not wired Ethernet: the subclass that asks for them, and what they
+# are. Modules in any other folder, and beside the folders, are Ethernet (0200).
 _PLACES = {
-    "arcnet": "80",
-    "can": "80",
-    "fddi": "02",
-    "hamradio": "80",
-    "hippi": "80",
-    "ieee802154": "80",
-    "wan": "80",
-    "wireless": "80",
-    "wwan": "80",
+    "arcnet": ("80", "ARCnet"),
+    "can": ("80", "CAN"),
+    "fddi": ("02", "FDDI"),
+    "hamradio": ("80", "amateur radio"),
+    "hippi": ("80", "HIPPI"),
+    "ieee802154": ("80", "IEEE 802.15.4"),
+    "wan": ("80", "WAN"),
+    "wimax": ("80", "wireless"),
+    "wireless": ("80", "wireless"),
+    "wwan": ("80", "mobile network"),
 }
+ETHERNET = ("00", "Ethernet")
 # A plain `02` asks for what machines boot from: cables.
 WIRED = frozenset({"00", "02"})
 
@@ -63,10 +65,25 @@ class PciClass:
         return self.wants(match["sub"]) if match["sub"] != "*" else True
 
 
-def network_subclass(path: str) -> str | None:
-    """Return the subclass of class 02 that the module at `path` serves, None if it is no network driver."""
+def names_network(pattern: str) -> bool:
+    """Say whether the alias `pattern` names a class of network devices, base class and subclass."""
+    match = _ALIAS.fullmatch(pattern)
+    return match is not None and match["base"] == NETWORK and match["sub"] != "*"
+
+
+def network_place(path: str) -> tuple[str, str] | None:
+    """Return the subclass of class 02 that the module at `path` serves, and the name of such networks.
+
+    None if the module does not stand under drivers/net.
+    """
     _, found, rest = f"/{path}".partition("/drivers/net/")
     if not found:
         return None
     folder, slash, _ = rest.partition("/")
-    return _PLACES.get(folder, "00") if slash else "00"
+    return _PLACES.get(folder, ETHERNET) if slash else ETHERNET
+
+
+def network_subclass(path: str) -> str | None:
+    """Return the subclass of class 02 that the module at `path` serves, None if it is no network driver."""
+    place = network_place(path)
+    return place[0] if place else None

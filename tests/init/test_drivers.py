@@ -6,8 +6,9 @@ from tests.init.fakeroot import FakeRoot
 
 NIC = "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00"
 USB_HOST = "pci:v00001B36d0000000Dsv00001AF4sd00001100bc0Csc03i30"
+DISPLAY = "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00"
 DEVICES = {
-    "pci/0000:00:02.0": "pci:v00001234d00001111sv00001AF4sd00001100bc03sc00i00",
+    "pci/0000:00:02.0": DISPLAY,
     "pci/0000:00:03.0": NIC,
     "pci/0000:00:04.0": NIC,
     "pci/0000:00:05.0": USB_HOST,
@@ -21,15 +22,28 @@ DEVICES = {
     "platform/rtc": "platform:rtc",
     "usb/1-1": "usb:v0BDAp8153d3100dc00dsc00dp00icFFiscFFip00in00",
 }
-FIRST = [NIC, "acpi:VMBUS:VMBus:", "acpi:LNRO0005:"]
+# What the image's modules name, in the forms of modules.alias.
+ALIASES = """# Aliases extracted from modules themselves.
+alias pci:v00008086d0000100Esv*sd*bc*sc*i* e1000
+alias acpi*:LNRO0005:* virtio_mmio
+alias acpi*:VMBUS:* hv_vmbus
+alias virtio:d00000001v* virtio_net
+alias vmbus:635161f83edfc546913ff2d2f965ed0e hv_netvsc
+alias of:N*T*Cbrcm,bcm2711-genet-v5 genet
+alias nfs4 nfs
+alias mdio:0000000000011100110010?????????? realtek
+"""
+FIRST = [DISPLAY, NIC, USB_HOST, "acpi:LNRO0005:", "acpi:VMBUS:VMBus:"]
 SECOND = [
     "virtio:d00000001v00001AF4",
+    "virtio:d00000002v00001AF4",
     "vmbus:635161f83edfc546913ff2d2f965ed0e",
     "of:NethernetT(null)Cbrcm,bcm2711-genet-v5",
 ]
 
 
-def plant(root: FakeRoot, devices: dict[str, str]) -> None:
+def plant(root: FakeRoot, devices: dict[str, str], aliases: str = ALIASES) -> None:
+    root.write("lib/modules/6.1.0-test/modules.alias", aliases)
     for place, alias in devices.items():
         bus, name = place.split("/")
         root.write(f"sys/bus/{bus}/devices/{name}/modalias", alias)
@@ -41,13 +55,40 @@ def test_one_call_for_the_devices_one_for_what_they_bring(root: FakeRoot) -> Non
     assert root.calls("modprobe") == [["-a", "-q", *FIRST], ["-a", "-q", *SECOND]]
 
 
-def test_usb_counts_if_the_image_can_drive_it(root: FakeRoot) -> None:
-    plant(root, DEVICES)
-    root.folder("lib/modules/6.1.0-test/kernel/drivers/net/usb")
+@pytest.mark.parametrize(
+    ("line", "place", "alias"),
+    [
+        ("usb:v0BDAp8153d*dc*dsc*dp*icFFisc*ip*in* r8152", "usb/1-1", DEVICES["usb/1-1"]),
+        ("platform:rtc rtc", "platform/rtc", "platform:rtc"),
+        ("xen:vif xen_netfront", "xen/vif-0", "xen:vif"),
+        ("spi:enc28j60 enc28j60", "spi/spi0.0", "spi:enc28j60"),
+        ("of:N*T*Cx,y* z", "spi/spi0.1", "of:NethernetT(null)Cx,y"),
+        ("fsl-mc:v00001957ddpni fsl_dpaa2_eth", "fsl-mc/dpni.0", "fsl-mc:v00001957ddpni"),
+        ("acpi*:APMC0D05:* xgene_enet", "acpi/APMC0D05:00", "acpi:APMC0D05:"),
+    ],
+)
+def test_a_bus_counts_if_the_image_can_drive_it(root: FakeRoot, line: str, place: str, alias: str) -> None:
+    plant(root, {place: alias}, "alias fs-nfs nfs\nalias pci:v1d2 e1000\n")
     root.run("read_release; phase_drivers")
-    first, second = root.calls("modprobe")
-    assert first == ["-a", "-q", *FIRST, USB_HOST]
-    assert second == ["-a", "-q", *SECOND, DEVICES["usb/1-1"]]
+    assert root.calls("modprobe") == []
+    plant(root, {place: alias, "acpi/PNP0A03:00": "acpi:PNP0A03:"}, f"alias {line}\n")
+    root.run("read_release; phase_drivers")
+    assert root.calls("modprobe") == [["-a", "-q", alias]]
+
+
+def test_what_a_driver_makes_for_another(root: FakeRoot) -> None:
+    """Devices of the auxiliary bus have no file modalias: their name without the number is it."""
+    root.folder("sys/bus/auxiliary/devices/mlx4_core.eth.0")
+    plant(root, {}, "alias auxiliary:mlx4_core.eth mlx4_en\n")
+    root.run("read_release; phase_drivers")
+    assert root.calls("modprobe") == [["-a", "-q", "auxiliary:mlx4_core.eth"]]
+
+
+def test_without_a_list_of_aliases_nothing_is_called(root: FakeRoot) -> None:
+    plant(root, DEVICES)
+    root.place("lib/modules/6.1.0-test/modules.alias").unlink()
+    assert root.run("read_release; phase_drivers; echo $?").console == "0\n"
+    assert root.calls("modprobe") == []
 
 
 def test_devices_that_come_later_are_found_later(root: FakeRoot) -> None:

@@ -13,6 +13,7 @@ ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci", "hardware.modalias"),
+    ("kernel.symbols", "hardware.network"),
     ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble", "image.reasons"),

@@ -1,4 +1,4 @@
-"""Real distributions' kernels, with kmod, depmod and busybox as oracles."""
+"""Images of real distributions' kernels, with modinfo, depmod and busybox as oracles."""
 
 import os
 import shutil
@@ -11,10 +11,9 @@ import pytest
 from mkpxeinit import build, content
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.read import open_image
-from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
+from mkpxeinit.kernel.index import ModuleIndex, plain_path, read_index
 from mkpxeinit.kernel.release import choose_release
-from mkpxeinit.reason import Reason
-from mkpxeinit.selection import closure, select
+from mkpxeinit.selection import select
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import unpack
 
@@ -22,7 +21,6 @@ pytestmark = [
     pytest.mark.tree,
     pytest.mark.skipif(os.geteuid() != 0, reason="making a tree needs root"),
 ]
-MODPROBE = shutil.which("modprobe", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 MODINFO = shutil.which("modinfo", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 DEPMOD = shutil.which("depmod", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
 
@@ -53,24 +51,6 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     result = build.write(build.plan(build.Options(sysroot=root, output=folder / "image"), {}))
     out = unpack((folder / "image").read_bytes(), folder / "out")
     return Real(root, release, read_index(tree, release), result.size, out)
-
-
-def asked_kmod(real: Real, name: str) -> set[str]:
-    """Return the modules that kmod would load for `name`, soft dependencies included."""
-    assert MODPROBE is not None, "kmod is not installed"
-    words = [MODPROBE, "-C", "/dev/null", "-d", str(real.root), "-S", real.release, "--show-depends", name]
-    said = subprocess.run(words, capture_output=True, check=True, text=True).stdout
-    paths = (line.split()[1] for line in said.splitlines() if line.startswith("insmod "))
-    return {normal_name(plain_path(Path(path).name).removesuffix(".ko")) for path in paths}
-
-
-def test_closure_is_that_of_kmod(real: Real) -> None:
-    """For every network driver of the kernel, also those that a plain class 02 leaves out."""
-    classes = [PciClass("02"), PciClass("02", "80")]
-    names = select(real.index, classes).names
-    assert len(names) > 200
-    for name in names:
-        assert set(closure(real.index, {name: Reason("test")}, [])) == asked_kmod(real, name), name
 
 
 def test_depmod_finds_what_the_image_says(real: Real, tmp_path: Path) -> None:
