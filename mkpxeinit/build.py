@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mkpxeinit import busybox, content, elf, resources, selection
+from mkpxeinit import builtin, busybox, content, elf, resources, selection
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, make_plan
-from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.sysroot import Sysroot
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class MissingFirmware:
-    """A firmware file that the tree lacks, and the modules of the image that ask for it."""
+    """A firmware file that the tree lacks, and the drivers of the image or the kernel that ask for it."""
 
     name: str
     modules: tuple[str, ...]
@@ -90,10 +90,13 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     if classes is None:
         classes = () if options.hardware else (PciClass("02"),)
     inventories = tuple(read_inventory(path) for path in options.hardware)
-    chosen = selection.select(index, classes, options.modules, inventories)
+    chosen = selection.select(index.with_builtins(), classes, options.modules, inventories)
+    chosen, present = builtin.split(index, chosen)
     read = content.read_modules(tree, index, chosen)
-    reasons = content.firmware_reasons(read)
+    asking = content.asking(read, present)
+    reasons = content.firmware_reasons(asking)
     found = firmware.find(tree, release, reasons, config or {})
+    told = modprobed.remarks(index.settings, chosen.names)
     machine = _machine(read)
     box, remarks = busybox.find(tree, options.busybox, machine, config or {})
     lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
@@ -113,8 +116,8 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
-        notes=(*notes, *chosen.notes, *remarks),
-        missing_firmware=_missing(found, read),
+        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks),
+        missing_firmware=_missing(found, asking),
     )
 
 
@@ -163,9 +166,9 @@ def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
     return assemble.load_module(read[0].path, read[0].shown, read[0].plain)[1]
 
 
-def _missing(found: firmware.Found, read: tuple[content.ReadModule, ...]) -> tuple[MissingFirmware, ...]:
-    """Return the missing firmware, sorted, with the modules that name it."""
+def _missing(found: firmware.Found, asking: tuple[content.Asking, ...]) -> tuple[MissingFirmware, ...]:
+    """Return the missing firmware, sorted, with the drivers that name it."""
     return tuple(
-        MissingFirmware(name, tuple(each.selected.module.name for each in read if name in each.firmware))
+        MissingFirmware(name, tuple(each.driver for each in asking if name in each.firmware))
         for name in found.missing
     )

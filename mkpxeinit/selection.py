@@ -11,7 +11,8 @@ leave the class open. So class 02 takes
 An inventory of hardware says more: see hardware/drivers.py for what is taken then.
 
 To these come the NFS client, overlayfs, what --module names, and the closure over dependencies, soft
-and weak ones too. What is built into the kernel counts as present.
+and weak ones too. What is built into the kernel counts as present. What modprobe.d of the tree
+blacklists comes only by name or as a dependency.
 """
 
 import difflib
@@ -23,6 +24,7 @@ from mkpxeinit.hardware import drivers
 from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.pci import NETWORK, PciClass, network_subclass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
+from mkpxeinit.kernel.modprobed import refuse
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
@@ -37,6 +39,8 @@ VIRTUAL_NETWORK = (
     "xen_netfront",
 )
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
+# A blacklist of modprobe.d does not hide what is asked for by name.
+_BY_NAME = ("--module", "NFS root", "sockets of the client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +112,13 @@ def select(
         want(_of_class(index, pci_class), Reason(f"PCI class {pci_class}"))
         if pci_class.base == NETWORK and pci_class.wants("00"):
             want((name for name in VIRTUAL_NETWORK if name in index.modules), Reason("virtual network"))
+    # Nor does it reach drivers that are in the kernel.
+    keep = {name for name, reason in wanted.items() if reason.text in _BY_NAME} | index.builtin
+    notes += refuse(index.settings, wanted, keep)
     reasons = closure(index, wanted, notes)
     if _uses_phys(index, reasons):
         phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
+        notes += refuse(index.settings, phys, index.builtin)
         reasons |= {k: v for k, v in closure(index, phys, notes).items() if k not in reasons}
     modules = tuple(
         Selected(each, reasons[each.name]) for each in index.modules.values() if each.name in reasons

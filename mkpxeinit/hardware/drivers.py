@@ -20,6 +20,7 @@ from mkpxeinit.errors import HardwareError
 from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.pci import WIRED, network_subclass
+from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name
 
 _PCI = re.compile(r"pci:v0000(?P<vendor>[^:]{4})d0000(?P<device>[^:]{4}).*bc(?P<base>..)sc(?P<sub>..)i..")
@@ -38,7 +39,7 @@ class Drivers:
 
 def find(index: ModuleIndex, inventories: Iterable[Inventory]) -> Drivers:
     """Return the drivers of all network devices; HardwareError if an inventory has none."""
-    matcher = Matcher((alias.pattern, alias.module) for alias in index.aliases)
+    matcher = Matcher(index.aliases)
     found: dict[str, str] = {}
     notes: list[str] = []
     for inventory in inventories:
@@ -101,6 +102,13 @@ def _carries(device: Device, usb: bool) -> bool:
     return text.startswith(_CARRIERS) or _CARRIER_OF.fullmatch(text) is not None
 
 
+def _none(index: ModuleIndex, shown: str) -> str:
+    """Return the remark that nothing drives a device; kernels before 6.18 do not tell what is built in."""
+    if any(map(has_devices, index.builtin_modules.values())):
+        return f"kernel {index.release} has no driver for {shown}, neither a module nor built in"
+    return f"kernel {index.release} has no module for {shown}; is it built in?"
+
+
 def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device]) -> list[str]:
     """Return a line for each network device without a driver of the image."""
     notes = []
@@ -111,5 +119,5 @@ def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device]) -> list
         if left:
             notes.append(f"{device.where}: {', '.join(left)} left out, no wired network; --module takes it")
         elif not names and normal_name(device.driver or "") not in index.builtin:
-            notes.append(f"{device.where}: kernel {index.release} has no module for {shown}; is it built in?")
+            notes.append(f"{device.where}: {_none(index, shown)}")
     return notes

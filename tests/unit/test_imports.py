@@ -12,9 +12,10 @@ ROOT = Path(mkpxeinit.__file__).parent
 ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress"),
-    ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci", "hardware.modalias"),
+    ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.index", "kernel.firmware"),
+    ("hardware.pci", "hardware.modalias"),
     ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
-    ("busybox", "selection"),
+    ("busybox", "selection", "builtin"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
     ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),
     ("content",),
