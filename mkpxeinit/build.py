@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mkpxeinit import busybox, content, elf, resources, selection
+from mkpxeinit import builtin, busybox, content, elf, resources, selection
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.network import LeftOut, Network
@@ -15,7 +15,7 @@ from mkpxeinit.image import assemble, compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, make_plan
-from mkpxeinit.kernel import firmware, symbols
+from mkpxeinit.kernel import firmware, modprobed, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.sysroot import Sysroot
@@ -42,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class MissingFirmware:
-    """A firmware file that the tree lacks, and the modules of the image that ask for it."""
+    """A firmware file that the tree lacks, and the drivers of the image or the kernel that ask for it."""
 
     name: str
     modules: tuple[str, ...]
@@ -98,18 +98,22 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     if classes is None:
         classes = () if options.hardware or options.buses is not None else (PciClass("02"),)
     inventories = tuple(read_inventory(path) for path in options.hardware)
+    candidates = index.with_builtins()
     chosen = selection.select(
-        index,
+        candidates,
         classes,
         options.modules,
         inventories,
         buses=options.buses,
         named=options.drivers,
-        network=Network(index, symbols.reader(tree, index)),
+        network=Network(candidates, symbols.reader(tree, index)),
     )
+    chosen, present = builtin.split(index, chosen)
     read = content.read_modules(tree, index, chosen)
-    reasons = content.firmware_reasons(read)
+    asking = content.asking(read, present)
+    reasons = content.firmware_reasons(asking)
     found = firmware.find(tree, release, reasons, config or {})
+    told = modprobed.remarks(index.settings, chosen.names)
     machine = _machine(read)
     box, remarks = busybox.find(tree, options.busybox, machine, config or {})
     lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
@@ -129,8 +133,8 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
-        notes=(*notes, *chosen.notes, *remarks),
-        missing_firmware=_missing(found, read),
+        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks),
+        missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
     )
 
@@ -180,9 +184,9 @@ def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
     return assemble.load_module(read[0].path, read[0].shown, read[0].plain)[1]
 
 
-def _missing(found: firmware.Found, read: tuple[content.ReadModule, ...]) -> tuple[MissingFirmware, ...]:
-    """Return the missing firmware, sorted, with the modules that name it."""
+def _missing(found: firmware.Found, asking: tuple[content.Asking, ...]) -> tuple[MissingFirmware, ...]:
+    """Return the missing firmware, sorted, with the drivers that name it."""
     return tuple(
-        MissingFirmware(name, tuple(each.selected.module.name for each in read if name in each.firmware))
+        MissingFirmware(name, tuple(each.driver for each in asking if name in each.firmware))
         for name in found.missing
     )

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import __version__
+from mkpxeinit.builtin import Present
 from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
 from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.image.plan import Planned, Segment, make_segment
-from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
 
+_SETTINGS = PurePosixPath("etc/modprobe.d/tree.conf")
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
 
 
@@ -56,12 +58,29 @@ def read_modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection) -> 
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def firmware_reasons(modules: Iterable[ReadModule]) -> dict[str, Reason]:
-    """Return each firmware name that `modules` ask for, and the reason: the first module that does."""
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A driver, the firmware that it names, and why it is there."""
+
+    driver: str
+    firmware: tuple[str, ...]
+    reason: Reason
+
+
+def asking(modules: Iterable[ReadModule], builtins: Iterable[Present]) -> tuple[Asking, ...]:
+    """Return who may ask for firmware: the modules of the image, and the built-in drivers."""
+    return (
+        *(Asking(each.selected.module.name, each.firmware, each.selected.reason) for each in modules),
+        *(Asking(each.driver.name, each.driver.firmware, each.reason) for each in builtins),
+    )
+
+
+def firmware_reasons(drivers: Iterable[Asking]) -> dict[str, Reason]:
+    """Return each firmware name that `drivers` ask for, and the reason: the first driver that does."""
     reasons: dict[str, Reason] = {}
-    for each in modules:
+    for each in drivers:
         for name in each.firmware:
-            reasons.setdefault(name, Reason("firmware of", each.selected.module.name, each.selected.reason))
+            reasons.setdefault(name, Reason("firmware of", each.driver, each.reason))
     return reasons
 
 
@@ -94,6 +113,9 @@ def modules(
     for name, text in _lists(index, selection):
         data = text.encode("utf-8", "surrogateescape")
         items.append(Planned(File(folder / name, data), Reason("read by modprobe")))
+    settings = modprobed.image_text(index.settings, selection.names).encode("utf-8", "surrogateescape")
+    if settings:
+        items.append(Planned(File(_SETTINGS, settings), Reason("modprobe.d of the tree")))
     return make_segment("modules", items)
 
 
@@ -120,7 +142,7 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
     )
     yield (
         "modules.alias",
-        "".join(f"alias {a.pattern} {a.module}\n" for a in index.aliases if a.module in paths),
+        "".join(f"alias {pattern} {name}\n" for pattern, name in index.aliases if name in paths),
     )
     yield (
         "modules.softdep",

@@ -13,7 +13,8 @@ hardware/drivers.py for what is taken then. If a module taken uses the kernel's 
 drivers (`mdio:` aliases) come along.
 
 To these come the NFS client, overlayfs, what --module and --driver name, and the closure over
-dependencies, soft and weak ones too. What is built into the kernel counts as present.
+dependencies, soft and weak ones too. What is built into the kernel counts as present. What modprobe.d
+of the tree blacklists comes only by name or as a dependency.
 """
 
 import difflib
@@ -26,6 +27,7 @@ from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.network import BUSES, LeftOut, Network, left_out
 from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass, names_network, network_place
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
+from mkpxeinit.kernel.modprobed import refuse
 from mkpxeinit.reason import Reason
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
@@ -34,6 +36,8 @@ FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 SOCKETS = ("af_packet", "unix")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
+# A blacklist of modprobe.d does not hide what is asked for by name.
+_BY_NAME = ("--module", "--driver", "carries the bus of", "NFS root", "sockets of the client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +114,13 @@ def select(
         want(_on_bus(index, network, bus, subs), reason)
     for name, leader in network.followers(wanted):
         want((name,), Reason("requested by", leader, wanted[leader]))
+    # Nor does it reach drivers that are in the kernel.
+    keep = {name for name, reason in wanted.items() if reason.text in _BY_NAME} | index.builtin
+    notes += refuse(index.settings, wanted, keep)
     reasons = closure(index, wanted, notes)
     if _uses_phys(index, reasons):
         phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
+        notes += refuse(index.settings, phys, index.builtin)
         reasons |= {k: v for k, v in closure(index, phys, notes).items() if k not in reasons}
     modules = tuple(
         Selected(each, reasons[each.name]) for each in index.modules.values() if each.name in reasons

@@ -21,6 +21,7 @@ from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.network import Network
 from mkpxeinit.hardware.pci import WIRED
+from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name
 
 _PCI = re.compile(r"pci:v0000(?P<vendor>[^:]{4})d0000(?P<device>[^:]{4}).*bc(?P<base>..)sc(?P<sub>..)i..")
@@ -43,7 +44,7 @@ def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network 
     `network` knows the kernel's network drivers; without it only their place tells.
     """
     known = network or Network(index)
-    matcher = Matcher((alias.pattern, alias.module) for alias in index.aliases)
+    matcher = Matcher(index.aliases)
     found: dict[str, str] = {}
     notes: list[str] = []
     for inventory in inventories:
@@ -108,6 +109,13 @@ def _carries(device: Device, usb: bool) -> bool:
     return text.startswith(_CARRIERS) or _CARRIER_OF.fullmatch(text) is not None
 
 
+def _none(index: ModuleIndex, shown: str) -> str:
+    """Return the remark that nothing drives a device; kernels before 6.18 do not tell what is built in."""
+    if any(map(has_devices, index.builtin_modules.values())):
+        return f"kernel {index.release} has no driver for {shown}, neither a module nor built in"
+    return f"kernel {index.release} has no module for {shown}; is it built in?"
+
+
 def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device], known: Network) -> list[str]:
     """Return a line for each network device without a driver of the image."""
     notes = []
@@ -118,5 +126,5 @@ def _remarks(index: ModuleIndex, matcher: Matcher, listed: list[Device], known: 
         if left:
             notes.append(f"{device.where}: {', '.join(left)} left out, no wired network; --module takes it")
         elif not names and normal_name(device.driver or "") not in index.builtin:
-            notes.append(f"{device.where}: kernel {index.release} has no module for {shown}; is it built in?")
+            notes.append(f"{device.where}: {_none(index, shown)}")
     return notes

@@ -110,6 +110,10 @@ class Network:
         self._look(names)
         return tuple(found for name in names if (found := self._known[name]))
 
+    def is_builtin(self, name: str) -> bool:
+        """Say whether the driver `name` is part of the kernel."""
+        return name in self._index.builtin
+
     def known(self) -> tuple[NetworkDriver, ...]:
         """Return all modules under drivers/net, and those elsewhere that have been found by symbols."""
         self._look(each.name for each in self._index.modules.values() if network_place(each.path))
@@ -176,6 +180,8 @@ class Network:
 
     def _may_be(self, module: Module) -> bool:
         """Say whether a module outside of drivers/net is worth reading."""
+        if module.name in self._index.builtin:
+            return False  # no file
         parts = module.path.split("/")
         if parts[0] == "kernel" and (len(parts) < 4 or parts[1] != "drivers" or _OTHER.fullmatch(parts[2])):
             return False
@@ -201,7 +207,11 @@ def left_out(
 
     `subs` are the subclasses of class 02 that were wanted, `buses` the buses.
     """
-    return tuple(_why_not(driver, subs, buses) for driver in network.known() if driver.name not in taken)
+    return tuple(
+        _why_not(driver, subs, buses)
+        for driver in network.known()
+        if driver.name not in taken and not network.is_builtin(driver.name)
+    )
 
 
 def _why_not(driver: NetworkDriver, subs: Collection[str], buses: Collection[str]) -> LeftOut:

@@ -63,7 +63,8 @@ def names_in(module: bytes, shown: str) -> tuple[str, ...]:
 def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[str, str]) -> Found:
     """Return where the tree has the firmware `names`; nothing outside of it is looked at.
 
-    A packed file stays so only if a kernel with `config` can load it. Of a link and the file that it
+    A packed file stays so only if a kernel with `config` can load it. Names that the kernel carries itself
+    (CONFIG_EXTRA_FIRMWARE) are neither looked for nor missing. Of a link and the file that it
     leads to, both come into the image, if that file lies in a firmware folder; else only the file's
     content, under the name of the link.
     """
@@ -71,7 +72,7 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
     kept = {suffix for suffix, option in _PACKED.items() if config.get(option) == "y"}
     files: dict[PurePosixPath, Firmware] = {}
     missing = []
-    for name in sorted(set(names)):
+    for name in sorted(set(names).difference(config.get("EXTRA_FIRMWARE", "").strip('"').split())):
         exact = _expand(sysroot, folders, name) if _GLOB.search(name) else (name,)
         found = [each for each in (_look(sysroot, folders, one, kept) for one in exact) if each]
         if not found:

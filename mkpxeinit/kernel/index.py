@@ -1,26 +1,32 @@
-"""What depmod(8) wrote about a release: modules.dep, .softdep, .weakdep, .alias and .builtin.
+"""What a tree says about a release's modules: modules.dep, .softdep, .weakdep, .alias, .builtin, modprobe.d.
 
 Formats: modules.dep(5), modprobe.d(5), and kmod's `tools/depmod.c`. Module names are kept as the
 kernel has them, with underscores; paths as modules.dep has them, relative to /lib/modules/RELEASE.
+
+The two long lists are read as a whole if all is as depmod writes it; else line by line, which takes
+longer and finds the line that is wrong.
 """
 
+import dataclasses
 import fnmatch
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from mkpxeinit.errors import KernelError
+from mkpxeinit.kernel.builtin import BuiltIn, parse_modinfo
+from mkpxeinit.kernel.modprobed import Settings, normal_name, read_settings
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
+__all__ = ["Alias", "Aliases", "Module", "ModuleIndex", "SoftDep", "normal_name", "plain_path", "read_index"]
+
 _KO = re.compile(r"(?P<stem>[^/]+)\.ko(?P<packed>\.gz|\.xz|\.zst)?")
 _GLOB = re.compile(r"[*?\[]")
-
-
-def normal_name(name: str) -> str:
-    """Return a module's name as the kernel has it: dashes are underscores."""
-    return name.replace("-", "_")
+_DEP_LINE = re.compile(r"^((?:[^\s:/]+/)*([^\s:/]+)\.ko(?:\.gz|\.xz|\.zst)?):(.*)$", re.MULTILINE)
+_BLANKS = "\t\r\v\f\x1c\x1d\x1e\x1f"  # in ASCII, but for those that depmod writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,34 @@ def plain_path(path: str) -> str:
     return stem if dot and suffix in ("gz", "xz", "zst") else path
 
 
-@dataclass(frozen=True, slots=True)
-class Alias:
+class Alias(NamedTuple):
     """A line of modules.alias: devices and requests that match `pattern` (fnmatch(3)) need `module`."""
 
     pattern: str
     module: str
+
+
+class Aliases(Collection[Alias]):
+    """The lines of modules.alias, made into objects when they are asked for.
+
+    There are tens of thousands; to make the objects takes longer than to read the file.
+    """
+
+    __slots__ = ("_owners", "_patterns")
+
+    def __init__(self, patterns: Sequence[str] = (), owners: Sequence[str] = ()) -> None:
+        """Take the patterns, and the module of each."""
+        self._patterns = patterns
+        self._owners = owners
+
+    def __len__(self) -> int:
+        return len(self._patterns)
+
+    def __iter__(self) -> Iterator[Alias]:
+        return map(Alias._make, zip(self._patterns, self._owners, strict=True))
+
+    def __contains__(self, alias: object) -> bool:
+        return any(each == alias for each in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,60 +94,90 @@ class SoftDep:
 
 @dataclass(frozen=True)
 class ModuleIndex:
-    """All that a release says about its modules."""
+    """All that a release, and modprobe.d of its tree, say about its modules.
+
+    `builtin_modules` has what is known of drivers that are no modules.
+    """
 
     release: str
     modules: dict[str, Module]
     builtin: frozenset[str]
-    aliases: tuple[Alias, ...]
+    aliases: Collection[Alias]
     soft: dict[str, tuple[SoftDep, ...]]
     builtin_text: str
+    builtin_modules: Mapping[str, BuiltIn] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
 
     @cached_property
     def aliases_of(self) -> dict[str, tuple[str, ...]]:
         """The alias patterns of each module."""
         found: dict[str, list[str]] = {}
-        for alias in self.aliases:
-            found.setdefault(alias.module, []).append(alias.pattern)
+        for pattern, module in self.aliases:
+            found.setdefault(module, []).append(pattern)
         return {name: tuple(patterns) for name, patterns in found.items()}
 
     @cached_property
     def _exact(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for alias in self.aliases:
-            if not _GLOB.search(alias.pattern):
-                found.setdefault(normal_name(alias.pattern), []).append(alias.module)
+        for pattern, module in self.aliases:
+            if not _GLOB.search(pattern):
+                found.setdefault(normal_name(pattern), []).append(module)
         return found
 
     @cached_property
-    def _globs(self) -> tuple[tuple[str, Alias], ...]:
+    def _globs(self) -> tuple[tuple[str, str, str], ...]:
         """Aliases with wildcards, each with what stands before its first one."""
         return tuple(
-            (alias.pattern[: match.start()], alias)
-            for alias in self.aliases
-            if (match := _GLOB.search(alias.pattern))
+            (pattern[: match.start()], pattern, module)
+            for pattern, module in self.aliases
+            if (match := _GLOB.search(pattern))
         )
 
     def lookup(self, name: str) -> tuple[str, ...]:
-        """Return the modules that `modprobe NAME` would take: by name, else built in, else by alias.
+        """Return the modules that `modprobe NAME` would take: by modprobe.d's aliases, name, built in, alias.
 
-        A built-in module comes back as its own name. Nothing fits: an empty tuple.
+        The first of these that knows `name` decides. A built-in module comes back as its own name.
+        Nothing fits, or modprobe.d says `off`: an empty tuple.
         """
         plain = normal_name(name)
+        configured = [
+            each.module
+            for each in self.settings.of_kind("alias")
+            if fnmatch.fnmatchcase(plain, normal_name(each.text))
+        ]
+        if configured:
+            return tuple(dict.fromkeys(m for m in configured if m in self.modules or m in self.builtin))
         if plain in self.modules or plain in self.builtin:
             return (plain,)
         found = list(self._exact.get(plain, ()))
         if ":" in name:  # only bus aliases have wildcards; others are too many to try in vain
             found += [
-                alias.module
-                for start, alias in self._globs
-                if name.startswith(start) and fnmatch.fnmatchcase(name, alias.pattern)
+                module
+                for start, pattern, module in self._globs
+                if name.startswith(start) and fnmatch.fnmatchcase(name, pattern)
             ]
         return tuple(dict.fromkeys(found))
 
+    def with_builtins(self) -> "ModuleIndex":
+        """Return this index for choosing drivers: built-in ones are modules too, which need nothing.
+
+        modprobe.d's aliases are among the others. `builtin` still tells which are no files.
+        """
+        drivers = {k: each for k, each in self.builtin_modules.items() if k not in self.modules}
+        names = self.modules.keys() | drivers.keys()
+        more = [Alias(alias, name) for name, each in drivers.items() for alias in each.aliases]
+        more += [
+            Alias(each.text, each.module) for each in self.settings.of_kind("alias") if each.module in names
+        ]
+        return dataclasses.replace(
+            self,
+            modules=self.modules | {name: Module(name, each.path, ()) for name, each in drivers.items()},
+            aliases=(*self.aliases, *more),
+        )
+
 
 def read_index(sysroot: Sysroot, release: str) -> ModuleIndex:
-    """Read what depmod wrote for `release`; KernelError names the file and line that is wrong."""
+    """Read what depmod wrote for `release`, and modprobe.d; KernelError names the file and line at fault."""
     folder = f"{MODULES}/{release}"
     if not sysroot.is_file(f"{folder}/modules.dep"):
         raise KernelError(
@@ -127,25 +185,79 @@ def read_index(sysroot: Sysroot, release: str) -> ModuleIndex:
             f"make it with: depmod -b {sysroot.show('/')} {release}"
         )
 
-    def lines(name: str) -> Iterator[tuple[str, str]]:
+    def text(name: str) -> str:
+        return sysroot.read_text(f"{folder}/{name}") if sysroot.exists(f"{folder}/{name}") else ""
+
+    def lines(name: str, content: str) -> Iterator[tuple[str, str]]:
         """Yield each line that says something, and where it stands."""
-        path = f"{folder}/{name}"
-        if not sysroot.exists(path):
-            return
-        shown = sysroot.show(path)
-        for number, line in enumerate(sysroot.read_text(path).splitlines(), 1):
+        shown = sysroot.show(f"{folder}/{name}")
+        for number, line in enumerate(content.splitlines(), 1):
             if line and not line.isspace() and not line.startswith("#"):
                 yield f"{shown}:{number}", line
 
-    builtin_path = f"{folder}/modules.builtin"
+    dep, alias, builtin = (text(f"modules.{name}") for name in ("dep", "alias", "builtin"))
+    modules = _quick_dep(dep)
+    paths = {_name_of(line.strip(), where): line.strip() for where, line in lines("modules.builtin", builtin)}
+    settings = read_settings(sysroot)
+    softdeps = (*_configured(settings), *lines("modules.softdep", text("modules.softdep")))
+    modinfo = "modules.builtin.modinfo"
     return ModuleIndex(
         release=release,
-        modules=_parse_dep(lines("modules.dep")),
-        builtin=frozenset(_name_of(line.strip(), where) for where, line in lines("modules.builtin")),
-        aliases=_parse_alias(lines("modules.alias")),
-        soft=_parse_soft((*lines("modules.softdep"), *lines("modules.weakdep"))),
-        builtin_text=sysroot.read_text(builtin_path) if sysroot.exists(builtin_path) else "",
+        modules=_parse_dep(lines("modules.dep", dep)) if modules is None else modules,
+        builtin=frozenset(paths),
+        aliases=_quick_alias(alias) or _parse_alias(lines("modules.alias", alias)),
+        soft=_parse_soft((*softdeps, *lines("modules.weakdep", text("modules.weakdep")))),
+        builtin_text=builtin,
+        builtin_modules=parse_modinfo(text(modinfo), sysroot.show(f"{folder}/{modinfo}"), paths),
+        settings=settings,
     )
+
+
+def _configured(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield the soft dependencies of modprobe.d as lines of modules.softdep."""
+    for each in settings.of_kind("softdep"):
+        yield each.where, f"softdep {each.module} {each.text}"
+
+
+def _quick_dep(text: str) -> dict[str, Module] | None:
+    """Return what `_parse_dep` returns, None if there is anything to look at more closely."""
+    rows = _DEP_LINE.findall(text)
+    whole = len(rows) == text.count("\n") and text.endswith("\n")
+    if not whole or "../" in text or not text.replace("\n", "").isprintable():
+        return None
+    names = {path: stem.replace("-", "_") for path, stem, _ in rows}
+    try:
+        found = {
+            (name := names[path]): Module(name, path, tuple([names[need] for need in needs.split()]))
+            for path, _, needs in rows
+        }
+    except KeyError:
+        return None
+    return found if len(found) == len(rows) else None
+
+
+def _quick_alias(text: str) -> Aliases | None:
+    """Return what `_parse_alias` returns, None if there is anything to look at more closely.
+
+    Each line begins with `alias`, there are no more such words than lines, and each is the first of three:
+    so no line has more or fewer.
+    """
+    while text.startswith("#"):
+        text = text.partition("\n")[2]
+    lines = text.count("\n")
+    words = text.split()
+    modules = words[2::3]
+    if (
+        not (text.endswith("\n") and text.isascii())
+        or any(blank in text for blank in _BLANKS)
+        or f"\n{text}".count("\nalias ") != lines
+        or words.count("alias") != lines
+        or words[::3].count("alias") != lines
+        or len(words) != 3 * lines
+        or "-" in "".join(modules)
+    ):
+        return None
+    return Aliases(words[1::3], modules)
 
 
 def _name_of(path: str, where: str) -> str:
@@ -184,15 +296,16 @@ def _parse_dep(lines: Iterator[tuple[str, str]]) -> dict[str, Module]:
     return found
 
 
-def _parse_alias(lines: Iterator[tuple[str, str]]) -> tuple[Alias, ...]:
+def _parse_alias(lines: Iterator[tuple[str, str]]) -> Aliases:
     """Return the lines `alias PATTERN MODULE`; patterns of some modules hold blanks, names never do."""
-    found = []
+    patterns, owners = [], []
     for where, line in lines:
         fields = line.split()
         if len(fields) < 3 or fields[0] != "alias":
             raise KernelError(f"{where}: not an alias: {line!r}; run depmod again")
-        found.append(Alias(" ".join(fields[1:-1]), normal_name(fields[-1])))
-    return tuple(found)
+        patterns.append(" ".join(fields[1:-1]))
+        owners.append(normal_name(fields[-1]))
+    return Aliases(patterns, owners)
 
 
 def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, ...]]:

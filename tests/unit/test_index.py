@@ -113,6 +113,81 @@ def test_lookup(tmp_path: Path) -> None:
     assert index.lookup("nothing") == ()
 
 
+def line_by_line(text: str, name: str) -> object:
+    """Return what the parser that finds wrong lines makes of a list, or its error."""
+    lines = ((f"f:{n}", line) for n, line in enumerate(text.splitlines(), 1))
+    said = ((where, line) for where, line in lines if line and not line.isspace() and line[0] != "#")
+    try:
+        if name == "dep":
+            return list(kernel_index._parse_dep(said).items())
+        return list(kernel_index._parse_alias(said))
+    except KernelError as error:
+        return str(error)
+
+
+def at_once(text: str, name: str) -> object:
+    """Return what the quick parser makes of a list; None if it leaves it to the other."""
+    if name == "dep":
+        modules = kernel_index._quick_dep(text)
+        return None if modules is None else list(modules.items())
+    aliases = kernel_index._quick_alias(text)
+    return None if aliases is None else list(aliases)
+
+
+DEP = "kernel/x/a-b.ko.xz: kernel/c.ko.zst kernel/d.ko\nkernel/c.ko.zst:\nkernel/d.ko: \n"
+ALIAS = "# x\n# y\nalias pci:v1* a\nalias b c_d\nalias net-pf-1 e\n"
+
+
+@pytest.mark.parametrize(("text", "name"), [(DEP, "dep"), (ALIAS, "alias"), ("", "dep")])
+def test_a_list_is_read_at_once(text: str, name: str) -> None:
+    if text:
+        assert at_once(text, name) == line_by_line(text, name)
+    assert at_once(text.rstrip("\n"), name) in (None, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("kernel/a.ko:\n\n", "dep"),
+        ("kernel/../a.ko:\n", "dep"),
+        ("/kernel/a.ko:\n", "dep"),
+        ("kernel/a.ko:\nkernel/b/a.ko:\n", "dep"),
+        ("kernel/a.ko: kernel/b.ko\n", "dep"),
+        ("kernel/a.txt:\n", "dep"),
+        ("kernel/a\x1b.ko:\n", "dep"),
+        ("kernel/a.ko:\x85kernel/b.ko:\n", "dep"),
+        ("alias x\nalias alias c d\n", "alias"),
+        ("alias x\ny alias c d\n", "alias"),
+        ("alias x alias\nalias c d\n", "alias"),
+        ("alias x y z\nalias\n", "alias"),
+        ("alias x\ny\n", "alias"),
+        ("alias a\x0bb c\n", "alias"),
+        ("alias a b\x1d\n", "alias"),
+        ("alias a b-c\n", "alias"),
+        ("alias a b\nalias\tc d\n", "alias"),
+        (" alias a b\n", "alias"),
+        ("alias a\u2028b c\n", "alias"),
+        ("options a b\n", "alias"),
+    ],
+)
+def test_what_is_odd_is_looked_at_line_by_line(text: str, name: str) -> None:
+    assert at_once(text, name) is None
+
+
+ODD = st.text(st.sampled_from("ab/:.-ko \n\n\t*#\x0b\x85"), max_size=20)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    dep=st.lists(st.sampled_from(["kernel/a.ko", "b.ko.gz", ":", " ", "\n", ":\n", "-"]) | ODD, max_size=8),
+    alias=st.lists(st.sampled_from(["alias ", "alias a b\n", "x", " ", "\n", "# c\n"]) | ODD, max_size=8),
+)
+def test_both_ways_of_reading_agree(dep: list[str], alias: list[str]) -> None:
+    for name, text in (("dep", "".join(dep)), ("alias", "".join(alias))):
+        quick = at_once(text, name)
+        assert quick is None or quick == line_by_line(text, name)
+
+
 WORDS = st.text(st.sampled_from("ab/:._-ko \t.*[]\\\x00\udcff#pre"), max_size=30)
 LINES = st.lists(
     WORDS
@@ -124,10 +199,13 @@ LINES = st.lists(
 
 
 @settings(max_examples=300, deadline=None)
-@given(dep=LINES, alias=LINES, soft=LINES, builtin=LINES, asked=WORDS)
-def test_any_text_is_read_or_refused(dep: str, alias: str, soft: str, builtin: str, asked: str) -> None:
+@given(dep=LINES, alias=LINES, soft=LINES, builtin=LINES, modinfo=LINES, asked=WORDS)
+def test_any_text_is_read_or_refused(
+    dep: str, alias: str, soft: str, builtin: str, modinfo: str, asked: str
+) -> None:
     """Never another exception than ours."""
     texts = {"modules.dep": dep, "modules.alias": alias, "modules.softdep": soft, "modules.builtin": builtin}
+    texts["modules.builtin.modinfo"] = modinfo
 
     class Fake(Sysroot):
         __slots__ = ()
@@ -146,5 +224,6 @@ def test_any_text_is_read_or_refused(dep: str, alias: str, soft: str, builtin: s
         assert str(error).isprintable()
     else:
         index.lookup(asked)
+        index.with_builtins().lookup(asked)
         for module in index.modules.values():
             assert ".." not in module.path.split("/")

@@ -14,7 +14,8 @@ from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.network import BUSES, REGISTER
 from mkpxeinit.hardware.pci import PciClass, network_place
 from mkpxeinit.kernel.index import Module
-from mkpxeinit.selection import Reason, Selection, closure, select
+from mkpxeinit.reason import Reason
+from mkpxeinit.selection import Selection, closure, select
 from tests.unit.kernels import RealKernel, device_of, real_kernel, undefined_symbols
 
 pytestmark = [

@@ -16,6 +16,7 @@ from mkpxeinit.kernel.release import choose_release
 from mkpxeinit.selection import select
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import unpack
+from tests.unit.test_index import at_once, line_by_line
 
 pytestmark = [
     pytest.mark.tree,
@@ -51,6 +52,14 @@ def real(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     result = build.write(build.plan(build.Options(sysroot=root, output=folder / "image"), {}))
     out = unpack((folder / "image").read_bytes(), folder / "out")
     return Real(root, release, read_index(tree, release), result.size, out)
+
+
+def test_lists_are_read_at_once(real: Real) -> None:
+    """Real lists take the quick way, and the slow one says the same."""
+    for name in ("dep", "alias"):
+        text = (real.root / "lib/modules" / real.release / f"modules.{name}").read_text()
+        quick = at_once(text, name)
+        assert quick is not None and quick == line_by_line(text, name)
 
 
 def test_depmod_finds_what_the_image_says(real: Real, tmp_path: Path) -> None:
