@@ -15,6 +15,7 @@ from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
 _KO = re.compile(r"(?P<stem>[^/]+)\.ko(?P<packed>\.gz|\.xz|\.zst)?")
+_LONGEST = 4096  # characters; longer aliases match nothing, as in hardware/modalias.py
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -97,7 +98,7 @@ class ModuleIndex:
         return tuple(
             (alias.pattern[: match.start()], alias)
             for alias in self.aliases
-            if (match := _GLOB.search(alias.pattern))
+            if len(alias.pattern) <= _LONGEST and (match := _GLOB.search(alias.pattern))
         )
 
     def lookup(self, name: str) -> tuple[str, ...]:
@@ -109,7 +110,9 @@ class ModuleIndex:
         if plain in self.modules or plain in self.builtin:
             return (plain,)
         found = list(self._exact.get(plain, ()))
-        if ":" in name:  # only bus aliases have wildcards; others are too many to try in vain
+        if (
+            ":" in name and len(name) <= _LONGEST
+        ):  # only bus aliases have wildcards; others are too many to try in vain
             found += [
                 alias.module
                 for start, alias in self._globs
@@ -201,7 +204,7 @@ def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, 
     `softdep M pre: a b post: c` counts a, b and c; words before `pre:` or `post:` mean nothing to
     modprobe(8), and some modules have them (`softdep cifs gcm`). `weakdep M a b` counts all.
     """
-    found: dict[str, tuple[SoftDep, ...]] = {}
+    found: dict[str, list[SoftDep]] = {}
     for where, line in lines:
         kind, *fields = line.split()
         if kind not in ("softdep", "weakdep") or not fields:
@@ -216,5 +219,5 @@ def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, 
                 names.append(word)
         if names:
             name = normal_name(module)
-            found[name] = (*found.get(name, ()), SoftDep(name, kind, tuple(names), line))
-    return found
+            found.setdefault(name, []).append(SoftDep(name, kind, tuple(names), line))
+    return {name: tuple(softs) for name, softs in found.items()}
