@@ -12,7 +12,8 @@ from pathlib import Path
 
 from mkpxeinit.errors import HardwareError, SysrootError, os_cause, printable
 from mkpxeinit.hardware import lshw, lspci, modalias
-from mkpxeinit.sysroot import Sysroot, read_regular
+from mkpxeinit.hardware.given import is_pipe, read_given
+from mkpxeinit.sysroot import Sysroot
 
 MAX_FILE = 16 << 20  # bytes; the largest known, lshw's of a server, has two
 _MODALIAS = re.compile(r"[a-z][a-z0-9_-]*:.*")
@@ -40,16 +41,15 @@ def read_inventory(path: Path) -> Inventory:
     """Return the devices that `path` lists; HardwareError names file and line if it is no inventory."""
     shown = printable(path)
     try:
-        resolved = path.resolve()
-        if resolved.is_dir():
-            return Inventory(shown, tuple(_of_sysfs(resolved, shown)))
-        text = read_regular(resolved, MAX_FILE).decode("utf-8", "replace")
+        if path.is_dir():
+            return Inventory(shown, tuple(_of_sysfs(path.resolve(), shown)))
+        text = read_given(path, MAX_FILE).decode("utf-8", "replace")
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
         raise HardwareError(f"{shown}: {cause}") from error
-    return Inventory(
-        shown, tuple(parse(text.removeprefix("\N{BYTE ORDER MARK}"), shown, printable(path.name)))
-    )
+    # The number of a pipe says nothing, and is another one next time.
+    name = "pipe" if is_pipe(path) else printable(path.name)
+    return Inventory(shown, tuple(parse(text.removeprefix("\N{BYTE ORDER MARK}"), shown, name)))
 
 
 def parse(text: str, shown: str, name: str) -> Iterator[Device]:

@@ -13,7 +13,7 @@ ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress"),
     ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci", "hardware.modalias"),
-    ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
+    ("hardware.given", "hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
     ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),
