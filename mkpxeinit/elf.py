@@ -70,6 +70,8 @@ def inspect(data: bytes, shown: str) -> Elf:
 
 def section(data: bytes, name: str, shown: str) -> bytes:
     """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
+    if not data.startswith(b"\x7fELF"):
+        raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
     try:
         found = ELFFile(_Bounded(data)).get_section_by_name(name)
         # pyelftools would unpack a compressed section, and make as many zeros as one without content claims.

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mkpxeinit.errors import KernelError
+from mkpxeinit.kernel.circle import find_circle
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
@@ -184,6 +185,9 @@ def _parse_dep(lines: Iterator[tuple[str, str]]) -> dict[str, Module]:
                 raise KernelError(
                     f"{wheres[module.name]}: {module.name} needs {need}, which has no line; run depmod again"
                 )
+    if circle := find_circle({module.name: module.needs for module in found.values()}):
+        chain = " needs ".join(circle[:10])
+        raise KernelError(f"{wheres[circle[0]]}: a circle: {chain}; run depmod again")
     return found
 
 

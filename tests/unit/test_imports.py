@@ -12,7 +12,14 @@ ROOT = Path(mkpxeinit.__file__).parent
 ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress"),
-    ("kernel.release", "kernel.index", "kernel.firmware", "hardware.pci", "hardware.modalias"),
+    (
+        "kernel.release",
+        "kernel.circle",
+        "kernel.index",
+        "kernel.firmware",
+        "hardware.pci",
+        "hardware.modalias",
+    ),
     ("hardware.given", "hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
