@@ -2,13 +2,17 @@
 # make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
 # make test-all  the same, and the boot tests of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
+# make fuzz FOR=60  every reader is given damaged and hostile input, for so many seconds each
 # As another user than root: make lint, make test-quick (packages must be there already).
 
 # init's programs name their libraries, which are checked with them (-a).
 INIT_PROGRAMS = $(notdir $(filter-out init/lib,$(wildcard init/*)))
 SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run
 
-.PHONY: demo test test-quick test-boot test-all lint format setup clean
+# Seconds for each reader that `make fuzz` tries: FOR=600, say.
+FOR = 60
+
+.PHONY: demo test test-quick test-boot test-all fuzz lint format setup clean
 
 demo: setup
 	@tools/demo
@@ -26,6 +30,9 @@ test-quick: setup
 
 test-boot: setup
 	@tools/test boot
+
+fuzz: setup
+	MKPXEINIT_FUZZ_SECONDS=$(FOR) .venv/bin/pytest -n auto --dist worksteal tests/fuzz
 
 lint: setup
 	.venv/bin/ruff check .

@@ -161,7 +161,7 @@ def check_cmdline(text: str) -> None:
 def _source_date(environment: Mapping[str, str]) -> int:
     """Return the time for all files in the image (https://reproducible-builds.org/specs/source-date-epoch/)."""
     text = environment.get("SOURCE_DATE_EPOCH") or "0"
-    if not (text.isascii() and text.isdigit() and int(text) <= 0xFFFFFFFF):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= 0xFFFFFFFF):
         raise UsageError(f"SOURCE_DATE_EPOCH {text!r} is not a number of seconds up to {0xFFFFFFFF}")
     return int(text)
 

@@ -31,12 +31,27 @@ class Elf:
     interpreter: str | None
 
 
+class _Bounded(io.BytesIO):
+    """The bytes of a file. Tables that claim to be endless would be read over and over: ValueError then."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self._left = (16 << 20) + 16 * len(data)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self._left -= len(piece) + 32  # what reads nothing costs time, too
+        if self._left < 0:
+            raise ValueError("its tables claim to be larger than the file")
+        return piece
+
+
 def inspect(data: bytes, shown: str) -> Elf:
     """Return what the ELF file `data` says; ProgramError, naming it `shown`, if it is none or damaged."""
     if not data.startswith(b"\x7fELF"):
         raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
     try:
-        elf = ELFFile(io.BytesIO(data))
+        elf = ELFFile(_Bounded(data))
         interpreter = None
         for segment in elf.iter_segments():
             if isinstance(segment, InterpSegment):
@@ -45,7 +60,7 @@ def inspect(data: bytes, shown: str) -> Elf:
                 raise ProgramError(f"{shown}: truncated ELF file")
         end = elf["e_shoff"] + elf["e_shnum"] * elf["e_shentsize"]
         machine = Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
-    except ProgramError:
+    except (ProgramError, MemoryError):
         raise
     except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
@@ -56,9 +71,18 @@ def inspect(data: bytes, shown: str) -> Elf:
 
 def section(data: bytes, name: str, shown: str) -> bytes:
     """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
+    if not data.startswith(b"\x7fELF"):
+        raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
     try:
-        found = ELFFile(io.BytesIO(data)).get_section_by_name(name)
-        return b"" if found is None else bytes(found.data())
+        found = ELFFile(_Bounded(data)).get_section_by_name(name)
+        # pyelftools would unpack a compressed section, and make as many zeros as one without content claims.
+        if found is None or found["sh_type"] == "SHT_NOBITS":
+            return b""
+        if found.compressed:
+            raise ProgramError(f"{shown}: damaged ELF file: its section {name} is compressed")
+        return bytes(found.data())
+    except (ProgramError, MemoryError):
+        raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 ARROW = " \N{LEFTWARDS ARROW} "
+_MAX_STEPS = 40  # of a reason; real ones have ten at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +15,18 @@ class Reason:
     why: "Reason | None" = None
 
     def chain(self) -> tuple[str, ...]:
-        """Return the steps from the nearest to the first cause: `("softdep of r8169", "PCI class 02")`."""
-        step = f"{self.text} {self.of}" if self.of else self.text
-        return (step, *(self.why.chain() if self.why else ()))
+        """Return the steps from the nearest to the first cause: `("softdep of r8169", "PCI class 02")`.
+
+        After _MAX_STEPS of them come three dots: modules.softdep may be hostile.
+        """
+        steps: list[str] = []
+        cause: Reason | None = self
+        while cause is not None:
+            if len(steps) == _MAX_STEPS:
+                return (*steps, "...")
+            steps.append(f"{cause.text} {cause.of}" if cause.of else cause.text)
+            cause = cause.why
+        return tuple(steps)
 
     def __str__(self) -> str:
         return ARROW.join(self.chain())

@@ -140,4 +140,5 @@ def read_regular(path: Path, limit: int) -> bytes:
             raise OSError(0, "not a regular file", str(path))
         if status.st_size > limit:
             raise OSError(0, f"larger than {limit} bytes", str(path))
-        return file.read(limit + 1)
+        # The buffer is as large as what is asked for; files of /proc and /sys do not know their size.
+        return file.read(min(max(status.st_size, 1 << 16), limit) + 1)

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from mkpxeinit.errors import HardwareError, SysrootError, os_cause, printable
 from mkpxeinit.hardware import lshw, lspci, modalias
-from mkpxeinit.sysroot import Sysroot, read_regular
+from mkpxeinit.hardware.given import is_pipe, read_given
+from mkpxeinit.sysroot import Sysroot
 
-MAX_FILE = 64 << 20  # bytes
+MAX_FILE = 16 << 20  # bytes; the largest known, lshw's of a server, has two
 _MODALIAS = re.compile(r"[a-z][a-z0-9_-]*:.*")
 _FORMS = "lspci -nn, -n, -nmm or -nnk, lshw -json -numeric, a list of modaliases, or a copy of /sys"
 
@@ -40,16 +41,15 @@ def read_inventory(path: Path) -> Inventory:
     """Return the devices that `path` lists; HardwareError names file and line if it is no inventory."""
     shown = printable(path)
     try:
-        resolved = path.resolve()
-        if resolved.is_dir():
-            return Inventory(shown, tuple(_of_sysfs(resolved, shown)))
-        text = read_regular(resolved, MAX_FILE).decode("utf-8", "replace")
+        if path.is_dir():
+            return Inventory(shown, tuple(_of_sysfs(path.resolve(), shown)))
+        text = read_given(path, MAX_FILE).decode("utf-8", "replace")
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
         raise HardwareError(f"{shown}: {cause}") from error
-    return Inventory(
-        shown, tuple(parse(text.removeprefix("\N{BYTE ORDER MARK}"), shown, printable(path.name)))
-    )
+    # The number of a pipe says nothing, and is another one next time.
+    name = "pipe" if is_pipe(path) else printable(path.name)
+    return Inventory(shown, tuple(parse(text.removeprefix("\N{BYTE ORDER MARK}"), shown, name)))
 
 
 def parse(text: str, shown: str, name: str) -> Iterator[Device]:
@@ -72,12 +72,19 @@ def parse(text: str, shown: str, name: str) -> Iterator[Device]:
         raise HardwareError(f"{shown}:{start}: no inventory: {first[:60]!r}; wanted is {_FORMS}")
 
 
+def _valid(text: str) -> bool:
+    """Say whether `text` can be the modalias of a device."""
+    if len(text) > modalias.LONGEST or modalias.UNKNOWN in text:
+        return False
+    return text.isprintable() and _MODALIAS.fullmatch(text) is not None
+
+
 def _of_list(lines: list[str], shown: str, name: str) -> Iterator[Device]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         text = line.strip()
-        if not _MODALIAS.fullmatch(text) or not text.isprintable() or modalias.UNKNOWN in text:
+        if not _valid(text):
             raise HardwareError(f"{shown}:{number}: not a modalias: {text[:60]!r}")
         yield Device(f"{name}:{number}", text)
 
@@ -96,7 +103,7 @@ def _of_sysfs(folder: Path, shown: str) -> Iterator[Device]:
                 text = tree.read_text(f"{devices}/{each}/modalias").strip()
             except SysrootError:
                 continue
-            if _MODALIAS.fullmatch(text) and text.isprintable() and modalias.UNKNOWN not in text:
+            if _valid(text):
                 seen += 1
                 yield Device(f"{printable(bus)} {printable(each)}", text)
     if not seen:

@@ -17,9 +17,13 @@ _TAIL = (
     r"(?P<bracket>\])?(?: \(rev [0-9a-f]{2}\))?(?: \(prog-if (?P<interface>[0-9a-f]{2}).*\))?\s*"
 )
 _PLAIN = re.compile(rf"\s(?:Class )?(?P<class>[0-9a-f]{{4}}): {_TAIL}", re.IGNORECASE)
-_NAMED = re.compile(rf"\s.*?\[(?P<class>[0-9a-f]{{4}})\]: .*\[{_TAIL}", re.IGNORECASE)
+# The first number of a class, the last of a device: neither is looked for again (a line may be hostile).
+_NAMED = re.compile(
+    rf"\s(?>.*?\[(?P<class>[0-9a-f]{{4}})\]: )(?>.*\[(?=[0-9a-f]{{4}}:[0-9a-f]{{4}}\])){_TAIL}", re.IGNORECASE
+)
 _SUBSYSTEM = re.compile(r"\s+Subsystem:.*?\[?([0-9a-f]{4}):([0-9a-f]{4})\]?\s*", re.IGNORECASE)
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
+# An end that is missing is taken as well, so that no part of a line is read twice.
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)("|\\?\Z)')
 _NUMBER = re.compile(r"(?:.*\[)?([0-9a-f]{4})\]?", re.IGNORECASE | re.DOTALL)
 _INTERFACE = re.compile(r"\s-p([0-9a-f]{2})(?=\s)", re.IGNORECASE)
 _RECORD = re.compile(r"(Slot|Class|Vendor|Device|SVendor|SDevice|ProgIf):\s+(.*)")
@@ -98,7 +102,7 @@ def _of_line(line: str, number: int, shown: str) -> PciDevice:
 
 def _of_quoted(rest: str, number: int, shown: str) -> PciDevice:
     """Return the device of a line of -mm: class, vendor, device, vendor and device of the subsystem."""
-    values = [_number(text) for text in _QUOTED.findall(rest)]
+    values = [_number(text) for text, end in _QUOTED.findall(rest) if end == '"']
     pci_class, vendor, device, *subsystem = values if len(values) >= 3 else [None] * 3
     if pci_class is None or vendor is None or device is None:
         raise _no_numbers(number, shown)

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
+LONGEST = 4096  # characters of a modalias or pattern; a uevent has room for 2048 (UEVENT_BUFFER_SIZE)
 UNKNOWN = "?"  # a digit of a device's modalias that is not known: it fits whatever digit a pattern wants
 _DIGITS = "0123456789ABCDEF"  # the names of fields are lower-case letters, which must be there
 _PREFIX = len("pci:v00008086d0000100E")  # what is always known
@@ -51,6 +52,8 @@ class Matcher:
         """Take the patterns of modules.alias, each with its module."""
         self._patterns: dict[str, list[tuple[str, str]]] = {}
         for text, module in aliases:
+            if len(text) > LONGEST:
+                continue
             pattern = normal(text)
             first = _GLOB.search(pattern)
             prefix = pattern[: min(_PREFIX, first.start() if first else _PREFIX)]
@@ -58,7 +61,12 @@ class Matcher:
         self._lengths = sorted({len(prefix) for prefix in self._patterns})
 
     def modules(self, modalias: str) -> tuple[str, ...]:
-        """Return the modules whose patterns match `modalias`, in the order of their names."""
+        """Return the modules whose patterns match `modalias`, in the order of their names.
+
+        A modalias or a pattern longer than LONGEST characters matches nothing.
+        """
+        if len(modalias) > LONGEST:
+            return ()
         device = normal(modalias)
         found = set()
         for length in self._lengths:

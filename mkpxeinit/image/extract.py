@@ -55,6 +55,11 @@ def extract(image: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]
                     raise ImageError(
                         f"{printable(folder / path)}: cannot write: {os_cause(error)}"
                     ) from error
+                except OverflowError as error:
+                    raise ImageError(
+                        f"{printable(folder / path)}: cannot write: the image gives it an owner or a device "
+                        "number that there is not; the image is damaged"
+                    ) from error
                 if left_out:
                     yield f"{printable(path)}: {left_out}"
             target.finish()

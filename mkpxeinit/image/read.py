@@ -22,6 +22,7 @@ from mkpxeinit.image.unpack import LONGEST_MAGIC, kind_of, unpack
 MAX_UNPACKED = 4 << 30  # bytes of the image, and of all that it unpacks to
 MAX_ENTRIES = 500_000
 MAX_SEGMENTS = 10_000
+MAX_NAMES = 64 << 20  # bytes of all names and links; they stay in memory
 _MAX_NAME = 4096  # bytes, PATH_MAX: the kernel drops what is longer
 _PIECE = 1 << 20  # bytes
 _HEADER = 110  # bytes
@@ -140,10 +141,12 @@ class Stream:
 
     def skip_zeros(self) -> bool:
         """Skip zeros; return whether anything comes after them."""
-        while piece := self.some(_PIECE):
+        size = 64  # few at first: what is given back would be copied before every entry
+        while piece := self.some(size):
             if rest := piece.lstrip(b"\0"):
                 self.push_back(rest)
                 return True
+            size = min(size * 2, _PIECE)
         return False
 
 
@@ -155,6 +158,7 @@ class Image:
         self._raw = Stream(lambda: file.read(_PIECE))
         self._left = MAX_UNPACKED
         self._entries = 0
+        self._names = 0
         self._archives = 0
         self.segments: list[Segment] = []
 
@@ -271,6 +275,9 @@ class Image:
             if size > _MAX_NAME:
                 raise ImageError(f"{where}: {printable(name)} is a link of {size} bytes; {_AGAIN}")
             target = stream.take(size)
+        self._names += length + len(target)
+        if self._names > MAX_NAMES:
+            raise ImageError(f"{where}: names of more than {MAX_NAMES} bytes in all; no initrd has so many")
         key = (major, minor, inode)
         record = Record(
             path, mode, uid, gid, links, mtime, size, key, (rmajor, rminor),

@@ -28,6 +28,9 @@ class Tree(Generic[T]):
         self._name = printable(path)
         self.records: dict[PurePosixPath, Record] = {}
         self._taken: dict[PurePosixPath, T] = {}
+        # Links as they are written in paths, and how long such paths are: where folders may be links.
+        self._links: set[str] = set()
+        self._lengths: set[int] = set()
         # Content of hard links is with one of them: the last that has any, for all.
         self._shared: dict[_Key, T] = {}
         with open_image(path) as image:
@@ -37,14 +40,21 @@ class Tree(Generic[T]):
 
     def _add(self, record: Record, taken: T | None) -> None:
         path = record.path
-        if path.parts:
+        if self._below_link(str(path)):
             path = self.resolve(str(path.parent)) / path.name
         self.records[path] = record
+        if record.letter == "l":
+            self._links.add(str(path))
+            self._lengths.add(len(str(path)))
         self._taken.pop(path, None)
         if taken is not None:
             self._taken[path] = taken
             if record.links > 1 and record.size:
                 self._shared[record.archive, record.inode] = taken
+
+    def _below_link(self, path: str) -> bool:
+        """Say whether a folder of `path` is a link, or was one: paths may have thousands of folders."""
+        return any(path[n : n + 1] == "/" and path[:n] in self._links for n in self._lengths)
 
     def taken(self, path: PurePosixPath) -> T | None:
         """Return what was taken of the regular file at `path`; None if there is none such."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import elf
-from mkpxeinit.errors import SysrootError
+from mkpxeinit.errors import SysrootError, printable
 from mkpxeinit.sysroot import Sysroot
 
 FOLDER = PurePosixPath("lib/firmware")
@@ -23,6 +23,8 @@ _SEARCH = (
     "/lib/firmware",
 )
 _PACKED = {".zst": "FW_LOADER_COMPRESS_ZSTD", ".xz": "FW_LOADER_COMPRESS_XZ"}
+_MAX_PLACES = 2_000  # folders that fit a pattern; links in circles make more of them with each `*`
+_MAX_NAME, _MAX_PART = 4096, 255  # bytes: PATH_MAX and NAME_MAX, limits.h
 _GLOB = re.compile(r"[*?\[]")
 _KEY = b"firmware="
 
@@ -89,8 +91,9 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
 
 def _clean(name: str) -> bool:
     """Say whether `name` can be a path below a firmware folder."""
-    parts = name.split("/")
-    return name.isprintable() and not any(part in ("", ".", "..") for part in parts)
+    if len(name) > _MAX_NAME or not name.isprintable():
+        return False
+    return not any(part in ("", ".", "..") or len(part) > _MAX_PART for part in name.split("/"))
 
 
 def _look(sysroot: Sysroot, folders: tuple[str, ...], name: str, kept: set[str]) -> Firmware | None:
@@ -157,6 +160,11 @@ def _expand(sysroot: Sysroot, folders: tuple[str, ...], pattern: str) -> tuple[s
                 for name in _names(sysroot, f"{folder}/{place}")
                 if fnmatch.fnmatchcase(name, part) and sysroot.is_dir(f"{folder}/{place}{name}")
             ]
+            if len(places) > _MAX_PLACES:
+                raise SysrootError(
+                    f"{sysroot.show(folder)}: more than {_MAX_PLACES} folders fit {printable(pattern)!r}, "
+                    "firmware that a module names; there are links in circles in the tree"
+                )
         for place in places:
             for name in _names(sysroot, f"{folder}/{place}"):
                 plain = name.removesuffix(".zst").removesuffix(".xz")

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from mkpxeinit.errors import KernelError
 from mkpxeinit.kernel.builtin import BuiltIn, parse_modinfo
+from mkpxeinit.kernel.circle import find_circle
 from mkpxeinit.kernel.modprobed import Settings, normal_name, read_settings
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
@@ -24,6 +25,7 @@ from mkpxeinit.sysroot import Sysroot
 __all__ = ["Alias", "Aliases", "Module", "ModuleIndex", "SoftDep", "normal_name", "plain_path", "read_index"]
 
 _KO = re.compile(r"(?P<stem>[^/]+)\.ko(?P<packed>\.gz|\.xz|\.zst)?")
+_LONGEST = 4096  # characters; longer aliases match nothing, as in hardware/modalias.py
 _GLOB = re.compile(r"[*?\[]")
 _DEP_LINE = re.compile(r"^((?:[^\s:/]+/)*([^\s:/]+)\.ko(?:\.gz|\.xz|\.zst)?):(.*)$", re.MULTILINE)
 _BLANKS = "\t\r\v\f\x1c\x1d\x1e\x1f"  # in ASCII, but for those that depmod writes
@@ -130,7 +132,7 @@ class ModuleIndex:
         return tuple(
             (pattern[: match.start()], pattern, module)
             for pattern, module in self.aliases
-            if (match := _GLOB.search(pattern))
+            if len(pattern) <= _LONGEST and (match := _GLOB.search(pattern))
         )
 
     def lookup(self, name: str) -> tuple[str, ...]:
@@ -150,7 +152,8 @@ class ModuleIndex:
         if plain in self.modules or plain in self.builtin:
             return (plain,)
         found = list(self._exact.get(plain, ()))
-        if ":" in name:  # only bus aliases have wildcards; others are too many to try in vain
+        # Only bus aliases have wildcards; others are too many to try in vain.
+        if ":" in name and len(name) <= _LONGEST:
             found += [
                 module
                 for start, pattern, module in self._globs
@@ -233,7 +236,10 @@ def _quick_dep(text: str) -> dict[str, Module] | None:
         }
     except KeyError:
         return None
-    return found if len(found) == len(rows) else None
+    # depmod lists all that is needed, also by what is needed, and so each has fewer than what needs it.
+    counts = {name: len(module.needs) for name, module in found.items()}
+    falling = all(counts[need] < counts[name] for name, module in found.items() for need in module.needs)
+    return found if falling and len(found) == len(rows) else None
 
 
 def _quick_alias(text: str) -> Aliases | None:
@@ -293,6 +299,9 @@ def _parse_dep(lines: Iterator[tuple[str, str]]) -> dict[str, Module]:
                 raise KernelError(
                     f"{wheres[module.name]}: {module.name} needs {need}, which has no line; run depmod again"
                 )
+    if circle := find_circle({module.name: module.needs for module in found.values()}):
+        chain = " needs ".join(circle[:10])
+        raise KernelError(f"{wheres[circle[0]]}: a circle: {chain}; run depmod again")
     return found
 
 
@@ -314,7 +323,7 @@ def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, 
     `softdep M pre: a b post: c` counts a, b and c; words before `pre:` or `post:` mean nothing to
     modprobe(8), and some modules have them (`softdep cifs gcm`). `weakdep M a b` counts all.
     """
-    found: dict[str, tuple[SoftDep, ...]] = {}
+    found: dict[str, list[SoftDep]] = {}
     for where, line in lines:
         kind, *fields = line.split()
         if kind not in ("softdep", "weakdep") or not fields:
@@ -329,5 +338,5 @@ def _parse_soft(lines: tuple[tuple[str, str], ...]) -> dict[str, tuple[SoftDep, 
                 names.append(word)
         if names:
             name = normal_name(module)
-            found[name] = (*found.get(name, ()), SoftDep(name, kind, tuple(names), line))
-    return found
+            found.setdefault(name, []).append(SoftDep(name, kind, tuple(names), line))
+    return {name: tuple(softs) for name, softs in found.items()}

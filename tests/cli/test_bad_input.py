@@ -1,5 +1,7 @@
 """Bad input: one clear line on stderr, exit 1 (2 for usage), no partial file."""
 
+import gzip
+import lzma
 import os
 import re
 import shutil
@@ -10,9 +12,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from tests.cli.conftest import Done, Run, command
-from tests.unit.small import AARCH64, RELEASE, Link, busybox, make_tree, module_path, needed_applets
+from tests.unit.small import (
+    AARCH64,
+    I386,
+    RELEASE,
+    Link,
+    busybox,
+    elf,
+    make_tree,
+    module_path,
+    needed_applets,
+)
+from tests.unit.test_firmware import module
 
 MODULES = f"lib/modules/{RELEASE}"
 HINT = "install busybox-static into the tree or on this machine, or give one with --busybox"
@@ -87,6 +101,112 @@ def test_damaged_module(refused: Callable[..., str], root: Path) -> None:
     path = root / MODULES / module_path("overlay")
     path.write_bytes(path.read_bytes()[:40])
     assert refused().startswith(f"{path}: damaged ELF file")
+
+
+AGAIN = "install its package again"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "pack", "says"),
+    [
+        ("", lambda data: data[:-70], "(damaged|truncated) ELF file"),
+        ("", lambda data: data[:70], "(damaged|truncated) ELF file"),
+        ("", lambda data: b"", "not an ELF file; truncated, or another kind of file"),
+        ("", lambda data: b"\x89PNG\r\n\x1a\n" + data, "not an ELF file; truncated, or another kind of file"),
+        (".gz", lambda data: gzip.compress(data)[:-20], "damaged: Compressed file ended before the end"),
+        (".xz", lambda data: lzma.compress(data)[:-20], "damaged: it ends too early"),
+        (".zst", lambda data: zstandard.compress(data)[:-20], "damaged: "),
+        (".xz", lambda data: gzip.compress(data), "damaged: Input format not supported by decoder"),
+        (".gz", lambda data: gzip.compress(data[:-70]), "(damaged|truncated) ELF file"),
+        ("", lambda data: elf(AARCH64), "for AARCH64 .64 bits., but other modules are for X86_64 "),
+        (
+            ".xz",
+            lambda data: lzma.compress(elf(I386, 32)),
+            "for 386 .32 bits., but other modules are for X86_64 ",
+        ),
+    ],
+)
+def test_module_that_is_bad(
+    refused: Callable[..., str], root: Path, suffix: str, pack: Callable[[bytes], bytes], says: str
+) -> None:
+    """Truncated, packed or not, or for another machine: its file is named."""
+    path = root / MODULES / (module_path("overlay") + suffix)
+    path.write_bytes(pack(module()))
+    lists = root / MODULES / "modules.dep"
+    lists.write_text(lists.read_text().replace("overlay.ko:", f"overlay.ko{suffix}:"))
+    line = refused()
+    assert re.match(f"{path}: {says}", line) and line.endswith(AGAIN), line
+
+
+def test_circle_of_dependencies(refused: Callable[..., str], root: Path) -> None:
+    path = root / MODULES / "modules.dep"
+    path.write_text(path.read_text().replace("sunrpc.ko:\n", f"sunrpc.ko: {module_path('lockd')}\n", 1))
+    assert re.fullmatch(
+        rf"{path}:[12]: a circle: (lockd needs sunrpc needs lockd|sunrpc needs lockd needs sunrpc); "
+        r"run depmod again",
+        refused(),
+    )
+
+
+def test_circle_of_soft_dependencies(run: Run, root: Path) -> None:
+    """These mean only that one is loaded when the other is: no error."""
+    with (root / MODULES / "modules.softdep").open("a") as file:
+        file.write(
+            "softdep e1000 pre: e1000 r8169\nsoftdep r8169 pre: e1000 post: nfs\nsoftdep nfs pre: r8169\n"
+        )
+    assert run("build", "--sysroot", root, "--dry-run").code == 0
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[",
+        "[!",
+        "[]",
+        "pci:v[z-a]*",
+        "*" * 1000 + "c",
+        "pci:" + "*a" * 1000,
+        "(a+)+$",
+        "x\\",
+        "pci:v" + "[" * 9999,
+        "?" * 9999,
+    ],
+)
+def test_absurd_aliases(run: Run, root: Path, tmp_path: Path, pattern: str) -> None:
+    """They match little, or nothing, and cost little."""
+    with (root / MODULES / "modules.alias").open("a") as file:
+        file.write(f"alias {pattern} snd_hda\n")
+    (tmp_path / "pc").write_text(
+        "pci:v" + "a" * 3000 + "b\nxen:vif\npci:v00008086d00001000sv0sd0bc02sc00i00\n"
+    )
+    done = run("build", "--sysroot", root, "--dry-run", "--hardware", tmp_path / "pc")
+    assert done.code == 0, done
+    assert b"/e1000.ko" in done.stdout and b"/snd-hda.ko" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", ":1: an empty inventory; wanted is lspci -nn"),
+        (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9, ":1: no inventory: '\ufffdPNG"),
+        (b"\x7fELF\2\1\1" + bytes(99), ":1: no inventory: '\\x7fELF\\x02"),
+        (b"{}", ":1: JSON, but not of lshw: a node without a class"),
+        (b"00:03.0 Ethernet controller [0200]: x [8086:1000]\n00:04.0 Ethernet", ":2: no numbers of class"),
+        (None, "/bus: no such folder; a copy of /sys has bus/*/devices/*/modalias"),
+        (0, ": neither a regular file nor a pipe"),
+    ],
+)
+def test_no_inventory(
+    refused: Callable[..., str], tmp_path: Path, content: bytes | int | None, says: str
+) -> None:
+    path = tmp_path / "pc"
+    if content is None:
+        make_tree(path, {"class/net": None, "kernel/x": "x"})
+    elif isinstance(content, int):
+        path = Path("/dev/full")
+    else:
+        path.write_bytes(content)
+    assert refused("--hardware", path).startswith(f"{path}{says}")
 
 
 def test_module_that_cannot_be_read(refused: Callable[..., str], root: Path) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Run
 
 NIC = "00:03.0 Ethernet controller [0200]: Intel 82542 [8086:1000] (rev 02)\n"
@@ -43,6 +45,31 @@ def test_bad_inventories(run: Run, root: Path, tmp_path: Path) -> None:
         done = run("build", "--sysroot", root, "--hardware", tmp_path / name, env={"PYTHONUTF8": "1"})
         assert (done.code, done.stdout) == (1, b"") and done.stderr.startswith(said), done
     assert not list((tmp_path / "cwd").iterdir())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '"$@" --hardware <(printf %s "$NIC")',
+        'printf %s "$NIC" | "$@" --hardware /dev/stdin',
+        '"$@" --hardware /dev/stdin <<<"$NIC"',
+        'mkfifo fifo; { sleep 0.2; printf %s "$NIC" >fifo; } & "$@" --hardware fifo',
+    ],
+)
+def test_pipes(run: Run, root: Path, line: str) -> None:
+    """What people type. A pipe's number is in no reason, so that the image is the same next time."""
+    build = ("build", "--sysroot", root, "--dry-run", "-v")
+    done = run(*build, env={"NIC": NIC, "PYTHONUTF8": "1"}, prefix=("bash", "-c", line, "bash"))
+    assert done.code == 0, done
+    (reason,) = [each for each in done.stdout.decode().splitlines() if "/e1000.ko" in each]
+    assert reason.partition("\t")[2] in ("hardware pipe:1", "hardware stdin:1")
+
+
+def test_a_pipe_that_is_no_inventory(run: Run, root: Path) -> None:
+    for text, said in (("", ":1: an empty inventory; "), ("x\\ny", ":1: no inventory: 'x'; ")):
+        line = f"\"$@\" --hardware <(printf '{text}')"
+        done = run("build", "--sysroot", root, prefix=("bash", "-c", line, "bash"))
+        assert done.code == 1 and done.stderr.startswith("mkpxeinit: /dev/fd/") and said in done.stderr, done
 
 
 def test_this_machine(run: Run, root: Path) -> None:

@@ -65,6 +65,31 @@ def test_extract(run: Run, image: Path, root: Path, tmp_path: Path) -> None:
     assert (tmp_path / "cwd/init").is_file()
 
 
+def test_odd_names(run: Run, tmp_path: Path) -> None:
+    """One line each, whatever is in them, also twice the same; the last of these counts."""
+    names = (b"/abs/a\nb", b"\x1b[2J", b"gr\xc3\xbc\xc3\x9fe", b"\xff", b"twice", b"twice")
+    image = b"".join(entry(name, 0o100644, b"%d" % at) for at, name in enumerate(names))
+    (tmp_path / "cwd/odd").write_bytes(image + TRAILER)
+    done = run("list", "odd")
+    lines = [
+        "abs/a\\nb",
+        "\\x1b[2J",
+        "gr\N{LATIN SMALL LETTER U WITH DIAERESIS}\N{LATIN SMALL LETTER SHARP S}e",
+    ]
+    assert done.stdout.decode().splitlines() == [*lines, "\\udcff", "twice", "twice"]
+    assert run("cat", "odd", "abs/a\nb", "twice").stdout == b"05"
+    done = run("extract", "odd", "-C", "out")
+    assert (done.code, done.stderr) == (0, "")
+    found = {
+        path.relative_to(tmp_path / "cwd/out"): path.read_bytes() for path in files(tmp_path / "cwd/out")
+    }
+    assert found[Path("abs/a\nb")] == b"0" and found[Path("twice")] == b"5" and len(found) == 5
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -78,6 +103,12 @@ def test_extract(run: Run, image: Path, root: Path, tmp_path: Path) -> None:
         (["extract", "evil"], 1, "evil: byte 0: the name ../../etc/passwd leads out of the image"),
         (["extract", "-C", "short", "good"], 1, "short: cannot write there: File exists"),
         (["cat", "good", "aa"], 1, "good: has no aa; close to it: a"),
+        (["cat", "evil", "etc/passwd"], 1, "evil: byte 0: the name ../../etc/passwd leads out of the image"),
+        (["list", "--sizes", "short"], 1, "short: byte 0: an entry is cut short; "),
+        (["cat", "short", "a"], 1, "short: byte 0: an entry is cut short; "),
+        (["extract", "odd"], 1, "odd: byte 0: a\\nb has mode 0, which is no type of file; "),
+        (["list", "image.png"], 1, "image.png: byte 0: neither a cpio archive nor compressed as kernels can"),
+        (["list", "empty"], 1, "empty: empty, there is no archive in it; "),
     ],
 )
 def test_refused(run: Run, tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
@@ -85,6 +116,9 @@ def test_refused(run: Run, tmp_path: Path, arguments: list[str], code: int, says
     (folder / "image").write_bytes(TRAILER)
     (folder / "good").write_bytes(entry(b"a", 0o100644, b"x"))
     (folder / "short").write_bytes(entry(b"a", 0o100644, size=99))
+    (folder / "odd").write_bytes(entry(b"a\nb", 0))
+    (folder / "image.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    (folder / "empty").write_bytes(b"")
     (folder / "evil").write_bytes(entry(b"../../etc/passwd", 0o100644, b"x"))
     done = run(*arguments)
     assert done.code == code

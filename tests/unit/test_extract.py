@@ -152,6 +152,15 @@ def test_names_that_lead_out(unpack: Unpack, name: bytes) -> None:
         unpack(entry(name, FILE, b"x"))
 
 
+def test_devices_and_owners_that_there_are_not(tmp_path: Path, unpack: Unpack) -> None:
+    """Numbers of 32 bits are read, but no system call takes them all."""
+    if os.geteuid() != 0:
+        pytest.skip("only root makes devices")
+    image = entry(b"dev/c", 0o020600, device=(0xFFFFFFFF, 0))
+    with pytest.raises(ImageError, match=r"out/dev/c: cannot write: .* device number that there is not"):
+        unpack(image)
+
+
 def test_absolute_names(tmp_path: Path, unpack: Unpack) -> None:
     unpack(entry(str(tmp_path / "beside/passwd").encode(), FILE, b"bad"))
     assert (tmp_path / "out" / str(tmp_path / "beside/passwd").lstrip("/")).read_bytes() == b"bad"

@@ -12,10 +12,11 @@ ROOT = Path(mkpxeinit.__file__).parent
 ROWS = (
     ("mkpxeinit", "errors"),
     ("sysroot", "elf", "resources", "image.compress", "reason"),
-    ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.index", "kernel.firmware"),
+    ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.circle"),
+    ("kernel.index", "kernel.firmware"),
     ("hardware.pci", "hardware.modalias"),
     ("kernel.symbols", "hardware.network"),
-    ("hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
+    ("hardware.given", "hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.drivers"),
     ("busybox", "selection", "builtin"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble", "image.reasons"),
     ("image.lz4", "image.unpack", "image.read", "image.tree", "image.catalogue", "image.extract"),

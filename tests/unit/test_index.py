@@ -51,6 +51,12 @@ def test_plain_path(suffix: str) -> None:
         ("dep", "\x00\x01\x02", "no colon"),
         ("dep", "kernel/b.ko: kernel/c.ko", "b needs c, which has no line"),
         ("dep", "kernel/other/a.ko:", "module a is listed twice"),
+        ("dep", "kernel/b.ko: kernel/b.ko", "a circle: b needs b; run depmod again"),
+        (
+            "dep",
+            "kernel/b.ko: kernel/c.ko\nkernel/c.ko: kernel/b.ko kernel/a.ko",
+            "a circle: b needs c needs b;",
+        ),
         ("alias", "alias pci:v1", "not an alias"),
         ("alias", "alias", "not an alias"),
         ("alias", "options a b c", "not an alias"),

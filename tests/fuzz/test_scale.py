@@ -1,0 +1,185 @@
+"""Large input, made to cost much: what grows with its square would not be done within the bounds in hours.
+
+Each is some megabytes, or few bytes that ask for much, and must be done, or refused, as any other input.
+"""
+
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from mkpxeinit import elf
+from mkpxeinit.hardware import drivers
+from mkpxeinit.hardware.inventory import Inventory, parse
+from mkpxeinit.hardware.modalias import Matcher
+from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.image.catalogue import Catalogue
+from mkpxeinit.image.read import open_image
+from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel.index import read_index
+from mkpxeinit.selection import select
+from mkpxeinit.sysroot import Sysroot
+from tests.fuzz.bounds import ours_or_a_result
+from tests.unit.images import TRAILER, entry
+from tests.unit.small import RELEASE, Link, Tree, dep_text, kernel_tree, make_tree
+from tests.unit.test_firmware import module
+
+INVENTORIES: dict[str, Callable[[], str]] = {
+    "lspci -nn": lambda: "00:00.0 x " + "[0200]: [8086:15bb] (prog-if 00 " * 30_000,
+    "lspci -nn, brackets": lambda: "00:00.0 x [0200]: " + "[8086:15bb] " * 90_000 + "y",
+    "lspci -n": lambda: "00:00.0 0200: 8086:15bb (prog-if 00 " + ") " * 500_000 + "y",
+    "lspci -mm": lambda: '00:00.0 "0200" "8086" "15bb" ' + '"\\' * 500_000,
+    "lspci -mm, no end": lambda: '00:00.0 "0200" "8086" "15bb" "' + '\\"' * 500_000 + "\\",
+    "lspci -k": lambda: "00:00.0 0200: 8086:15bb\n\tSubsystem: " + "1028:0869 " * 100_000 + "x",
+    "lspci, blanks": lambda: "00:00.0 0200: 8086:15bb\n" + " " * 1_000_000 + "x",
+    "lspci -vmm": lambda: "Slot: 1\nClass: " + "[0200" * 300_000 + "\nVendor: x",
+    "lspci, many": lambda: "00:00.0 0200: 8086:15bb\n" * 30_000,
+    "modalias": lambda: "pci:v" + "0" * 4_000_000,
+    "modalias, dashes": lambda: "of:" + "-[" * 2_000_000,
+    "lshw": lambda: '{"class":"x","children":[' + "{}," * 4_000_000 + "{}]}",
+    "lshw, brackets": lambda: '{"class":"network","businfo":"pci@","product":"' + "[8086:" * 500_000 + '"}',
+    "lshw, deep": lambda: '{"class":"x","children":[' * 900,
+}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Sysroot:
+    return Sysroot.open(make_tree(tmp_path_factory.mktemp("tree"), kernel_tree()))
+
+
+@pytest.mark.parametrize("name", INVENTORIES)
+def test_inventories(tree: Sysroot, name: str) -> None:
+    text = INVENTORIES[name]()
+    with ours_or_a_result():
+        devices = tuple(parse(text, "x", "x"))
+        drivers.find(read_index(tree, RELEASE), [Inventory("x", devices)])
+
+
+STARS = "pci:v*" + "a*" * 100_000
+LISTS: dict[str, Callable[[], dict[str, str]]] = {
+    "softdep": lambda: {"softdep": "softdep nfs pre: x\n" * 200_000},
+    "softdeps": lambda: {"softdep": "softdep nfs pre: " + "x " * 1_000_000},
+    "chain": lambda: {
+        "dep": dep_text() + "".join(f"kernel/m{n}.ko:\n" for n in range(20_000)),
+        "softdep": "softdep nfs pre: m0\n" + "".join(f"softdep m{n} pre: m{n + 1}\n" for n in range(19_999)),
+    },
+    "circle": lambda: {"softdep": "softdep nfs pre: sunrpc lockd nfs\nsoftdep sunrpc pre: nfs\n"},
+    "dep": lambda: {"dep": dep_text() + "kernel/x.ko:" + " kernel/x.ko" * 500_000},
+    "alias, stars": lambda: {"alias": f"alias {STARS} e1000\n" * 5},
+    "alias, question marks": lambda: {"alias": "alias pci:v" + "*?" * 100_000 + "x e1000\n"},
+    "alias, brackets": lambda: {"alias": "alias pci:v" + "[a-z]" * 200_000 + " e1000\n"},
+    "alias, open bracket": lambda: {"alias": "alias pci:v" + "[" * 200_000 + " e1000\n"},
+    "alias, many": lambda: {"alias": "".join(f"alias pci:v*d{n:08X}* e1000\n" for n in range(30_000))},
+    "alias of a softdep": lambda: {
+        "alias": f"alias {STARS} e1000\n",
+        "softdep": "softdep nfs pre: pci:v" + "a" * 100_000,
+    },
+    "builtin": lambda: {"builtin": "".join(f"kernel/x{n}.ko\n" for n in range(100_000))},
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_lists(tmp_path: Path, name: str) -> None:
+    make_tree(tmp_path, kernel_tree())
+    for each, text in LISTS[name]().items():
+        (tmp_path / f"lib/modules/{RELEASE}/modules.{each}").write_text(text)
+    with ours_or_a_result():
+        index = read_index(Sysroot.open(tmp_path), RELEASE)
+        chosen = select(index, [PciClass("02")])
+        assert sum(len(str(each.reason)) for each in chosen.modules) < 100 << 20
+        matcher = Matcher((alias.pattern, alias.module) for alias in index.aliases)
+        matcher.modules("pci:v" + "a" * 1000)
+        matcher.modules("pci:v00008086d00001000sv????????sd????????bc02sc00i??")
+        index.lookup("pci:v" + "a" * 1000)
+
+
+def odd_section(kind: int, flags: int, size: int, content: bytes) -> bytes:
+    """Return a module whose .modinfo has this type, these flags and this size, and `content` at its end."""
+    data = bytearray(module("a"))
+    table, row = struct.unpack_from("<Q", data, 40)[0], 64
+    struct.pack_into("<IQ", data, table + row + 4, kind, flags)
+    struct.pack_into("<QQ", data, table + row + 24, len(data), size)
+    return bytes(data) + content
+
+
+def odd_head(**fields: int) -> bytes:
+    """Return a module whose ELF header says something else."""
+    data = bytearray(module("a"))
+    places = {"e_phoff": (32, "<Q"), "e_shoff": (40, "<Q"), "e_phentsize": (54, "<H"), "e_phnum": (56, "<H"),
+              "e_shentsize": (58, "<H"), "e_shnum": (60, "<H"), "e_shstrndx": (62, "<H")}  # fmt: skip
+    for name, value in fields.items():
+        if name in places:
+            struct.pack_into(places[name][1], data, places[name][0], value)
+    table = struct.unpack_from("<Q", data, 40)[0]
+    if table + 64 <= len(data):
+        struct.pack_into("<Q", data, table + 32, fields.get("first_size", 0))
+        struct.pack_into("<I", data, table + 44, fields.get("first_info", 0))
+    return bytes(data)
+
+
+ELFS: dict[str, Callable[[], bytes]] = {
+    "no bits": lambda: odd_section(8, 0, 1 << 40, b""),
+    "no bits, 3 GiB": lambda: odd_section(8, 0, 3 << 30, b""),
+    "compressed": lambda: odd_section(
+        1, 1 << 11, 3 << 20, struct.pack("<IIQQ", 1, 0, 512 << 20, 1) + packed(512 << 20)
+    ),
+    "sections": lambda: odd_head(e_shnum=0, first_size=1 << 60),
+    "sections of no size": lambda: odd_head(e_shnum=0, e_shentsize=0, first_size=1 << 60),
+    "many sections of no size": lambda: odd_head(e_shnum=0xFEFF, e_shentsize=0),
+    "segments": lambda: odd_head(e_phnum=0xFFFF, e_phentsize=56, e_phoff=64, first_info=0xFFFFFFFF),
+    "segments of no size": lambda: odd_head(e_phnum=0xFFFF, e_phentsize=0, e_phoff=64, first_info=0xFFFFFFFF),
+}
+
+
+def packed(size: int) -> bytes:
+    """Return `size` zeros as zlib packs them."""
+    packer = zlib.compressobj(1)
+    return b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)), packer.flush()])
+
+
+@pytest.mark.parametrize("name", ELFS)
+def test_elf(name: str) -> None:
+    data = ELFS[name]()
+    with ours_or_a_result(memory=256 << 20):
+        elf.inspect(data, "x")
+    with ours_or_a_result(memory=256 << 20):
+        elf.section(data, ".modinfo", "x")
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*/" * 40 + "x", "*" * 100_000, "[" * 100_000, "a/" * 100_000 + "*", "*a" * 200]
+)
+def test_firmware_patterns(tmp_path: Path, pattern: str) -> None:
+    """Two links to the folder that they are in: each wildcard would double the places."""
+    tree: Tree = {f"lib/firmware/{'a' * 100}{n}.bin": "x" for n in range(100)}
+    root = make_tree(tmp_path, {**tree, "lib/firmware/l1": Link("."), "lib/firmware/l2": Link(".")})
+    with ours_or_a_result():
+        firmware.find(Sysroot.open(root), RELEASE, firmware.names_in(module(pattern), "x"), {})
+
+
+IMAGES: dict[str, Callable[[], bytes]] = {
+    "many": lambda: entry(b"a", 0o40755) * 50_000,
+    "many archives": lambda: (entry(b"a", 0o100644) + TRAILER) * 9_000,
+    "long names": lambda: b"".join(entry(b"%07d/" % n + b"/a" * 2040, 0o100644) for n in range(40_000)),
+    "zeros": lambda: entry(b"a", 0o100644) + bytes(256 << 20) + TRAILER,
+    "zeros between": lambda: (entry(b"a", 0o100644) + bytes(1000)) * 50_000,
+    "long links": lambda: b"".join(entry(b"l%d" % n, 0o120777, b"/l/" * 1300) for n in range(30_000)),
+}
+
+
+@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("pack", ["none", "zstd"])
+def test_images(tmp_path: Path, name: str, pack: str) -> None:
+    if (name, pack) in (("zeros", "none"), ("long names", "none"), ("many archives", "zstd")):
+        pytest.skip("the other packing says it")
+    data = IMAGES[name]()
+    (tmp_path / "i").write_bytes(zstandard.compress(data) if pack == "zstd" else data)
+    del data
+    with ours_or_a_result(), open_image(tmp_path / "i") as image:
+        for _ in image.entries():
+            pass
+    with ours_or_a_result():
+        Catalogue(tmp_path / "i").locate("a/b")
