@@ -36,11 +36,16 @@ EXTRA = {
     "mlx4_en": ("kernel/drivers/net/mlx4_en.ko", ["mlx4_core"], [], ["register_netdev"]),
     "mlx4_aux": ("kernel/drivers/net/mlx4_aux.ko", ["mlx4_core"], ["auxiliary:m.x"], ["register_netdevice"]),
     "mlx4_lib": ("kernel/drivers/net/mlx4_lib.ko", ["mlx4_core"], [], ["printk"]),
+    # Not requested: another device's, another kind, of a library.
+    "twin": ("kernel/drivers/net/twin.ko", ["mlx4_core"], ["mhi:X"], ["register_netdev"]),
+    "odd_air": ("kernel/drivers/net/wireless/odd_air.ko", ["mlx4_core"], [], ["register_netdev"]),
+    "lib_user": ("kernel/drivers/net/lib_user.ko", ["mlx4_lib"], [], ["register_netdev"]),
     "iwlmvm": ("kernel/drivers/net/wireless/iwlmvm.ko", ["iwlwifi"], [], ["ieee80211_register_hw"]),
     "usbcore": ("kernel/drivers/usb/core/usbcore.ko", [], [], []),
     "r8152": ("kernel/drivers/net/usb/r8152.ko", ["usbcore"], ["usb:v0BDAp8153d*"], ETHERNET),
     "rtl8xxxu": ("kernel/drivers/net/wireless/rtl8xxxu.ko", ["usbcore"], ["usb:v0BDAp8176d*"], []),
     "dwc2": ("kernel/drivers/usb/dwc2/dwc2.ko", ["usbcore"], ["of:N*T*Csnps,dwc2"], []),
+    "sl811_cs": ("kernel/drivers/usb/host/sl811_cs.ko", ["usbcore"], ["pcmcia:m0*"], []),
     "usb_storage": ("kernel/drivers/usb/storage/usb_storage.ko", ["usbcore"], ["usb:v*ic08*"], []),
     "genet": ("kernel/drivers/net/ethernet/genet.ko", ["libphy"], ["of:N*T*Cbrcm,genet", "platform:g"], []),
     "pcnet_cs": ("kernel/drivers/net/ethernet/pcnet_cs.ko", [], ["pcmcia:m0149c0230f*"], []),
@@ -153,6 +158,7 @@ def test_what_a_driver_requests(network: Network, index: ModuleIndex) -> None:
     names = select(index, (), (), [inventory], network=network).names
     assert names == NFS | {"mlx4_core", "mlx4_en", "mlx4_aux"}
     assert select(index, (), ("iwlwifi",), network=network).names == NFS | {"iwlwifi", "iwlmvm"}
+    assert "lib_user" not in select(index, (), ("mlx4_lib",), network=network).names
 
 
 def test_an_inventory_with_a_driver_from_elsewhere(network: Network, index: ModuleIndex) -> None:
