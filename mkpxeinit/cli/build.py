@@ -84,7 +84,7 @@ Examples:
     metavar="CC[SS]",
     callback=_parsed(PciClass.parse),
     help="Drivers for this PCI class, perhaps subclass, in hexadecimal; repeatable. 02 means wired networks, "
-    "0280 wireless ones. [default: 02, but none with --hardware or --hostonly]",
+    "0280 wireless ones. [default: 02, but none with --hardware, --hostonly or --bus]",
 )
 @click.option(
     "--hardware",

@@ -90,12 +90,13 @@ class LeftOut:
 class Network:
     """The network drivers of a kernel, found when they are asked for."""
 
-    __slots__ = ("_index", "_known", "_read", "notes")
+    __slots__ = ("_buses", "_index", "_known", "_read", "notes")
 
     def __init__(self, index: ModuleIndex, read: ReadImports | None = None) -> None:
         """Take a kernel's lists, and what reads its modules' imports: without it only places count."""
         self._index = index
         self._read = read
+        self._buses: dict[str, frozenset[str]] = {}
         self._known: dict[str, NetworkDriver | None] = {}
         self.notes: list[str] = []
 
@@ -121,11 +122,9 @@ class Network:
 
     def buses(self, name: str) -> frozenset[str]:
         """Return the buses of a module's aliases, as in BUSES; others by how their modaliases begin."""
-        return frozenset(
-            pattern.partition(":")[0].rstrip("*")
-            for pattern in self._index.aliases_of.get(name, ())
-            if ":" in pattern and not pattern.startswith("devname:")
-        )
+        if not self._buses:
+            self._buses = _all_buses(self._index)
+        return self._buses.get(name, frozenset())
 
     def carriers(self, bus: str) -> tuple[str, ...]:
         """Return the modules that `bus` itself hangs on, where they are modules."""
@@ -198,6 +197,16 @@ class Network:
             self.notes.append(f"{found}; taken for no network driver")
             return frozenset()
         return found
+
+
+def _all_buses(index: ModuleIndex) -> dict[str, frozenset[str]]:
+    """Return the buses that each module's aliases name; one with a name only (`fs-nfs`) names none."""
+    found: dict[str, set[str]] = {}
+    for alias in index.aliases:
+        bus, colon, _ = alias.pattern.partition(":")
+        if colon and bus != "devname":  # a file of /dev whose opening loads the module
+            found.setdefault(alias.module, set()).add(bus.rstrip("*"))
+    return {name: frozenset(buses) for name, buses in found.items()}
 
 
 def left_out(

@@ -19,7 +19,7 @@ PORTS = ("console", "guest", "control")
 
 @dataclass(frozen=True, slots=True)
 class Nic:
-    """A network card.
+    """A network card; one whose model begins with `usb-` gets a USB controller of its own and no boot ROM.
 
     `network` is `tap` (on the laboratory's bridge) or `user` (QEMU's own, with its DHCP and
     TFTP servers and the laboratory's loopback as 10.0.2.2). `link` false is a card whose
@@ -93,8 +93,13 @@ def _network(nics: tuple[Nic, ...], wiring: Wiring, direct: bool) -> list[str]:
         else:
             raise LabError(f"a network card's network is tap or user, not {nic.network!r}")
         device = f"{nic.model},id=nic{number},netdev=net{number},mac={mac}"
-        device += ",romfile=" if direct else f",bootindex={number + 1}"
-        words += ["-netdev", backend, "-device", device]
+        words += ["-netdev", backend]
+        if nic.model.startswith("usb-"):
+            words += ["-device", f"qemu-xhci,id=usb{number}"]
+            device += f",bus=usb{number}.0"
+        else:
+            device += ",romfile=" if direct else f",bootindex={number + 1}"
+        words += ["-device", device]
     return words
 
 

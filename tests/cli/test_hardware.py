@@ -1,10 +1,12 @@
-"""`build --hardware` and `--hostonly`."""
+"""`build --hardware`, `--hostonly`, `--bus` and `--driver`."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Run
+from tests.unit.objects import tree_with
+from tests.unit.test_network import EXTRA
 
 NIC = "00:03.0 Ethernet controller [0200]: Intel 82542 [8086:1000] (rev 02)\n"
 
@@ -77,3 +79,60 @@ def test_this_machine(run: Run, root: Path) -> None:
     done = run("build", "--sysroot", root, "--hostonly", "--dry-run")
     assert done.code == 0 or done.stderr.splitlines()[-1].startswith("mkpxeinit: /sys")
     assert "iwlwifi" not in done.stdout.decode()
+
+
+@pytest.fixture
+def larger(tmp_path: Path) -> Path:
+    """A small kernel with a USB network card, an out-of-tree driver, and others."""
+    return tree_with(tmp_path / "larger", EXTRA)
+
+
+def drivers_of(run: Run, root: Path, *words: str) -> set[str]:
+    done = run("build", "--sysroot", root, "--dry-run", *words)
+    assert done.code == 0, done.stderr
+    return {name.removesuffix(".ko") for name in modules(done.stdout)}
+
+
+def test_buses(run: Run, larger: Path) -> None:
+    usb = {"r8152", "usbcore", "xhci-pci", "dwc2"}
+    virtual = {"virtio", "virtio_pci", "virtio_net"}
+    assert drivers_of(run, larger, "--bus", "usb") == usb | {"e1000"}  # softdep of the NFS client's
+    assert drivers_of(run, larger, "--bus", "usb,virtio") == usb | virtual | {"e1000"}
+    assert drivers_of(run, larger, "--bus", "usb", "--bus", "virtio") == usb | virtual | {"e1000"}
+    default = drivers_of(run, larger)
+    assert default >= virtual | {"r8169", "mlx4_en"} and "r8152" not in default
+    assert drivers_of(run, larger, "--bus", "pci,virtio,vmbus,xen") == default
+    assert drivers_of(run, larger, "--pci-class", "02", "--bus", "none") == default - virtual
+    assert drivers_of(run, larger, "--bus", "none", "--driver", "r8152") == usb | {"e1000"}
+
+
+def test_bus_beside_an_inventory(run: Run, larger: Path, tmp_path: Path) -> None:
+    (tmp_path / "pc").write_text(NIC)
+    words = ("--hardware", str(tmp_path / "pc"))
+    assert drivers_of(run, larger, *words, "--bus", "virtio") == drivers_of(run, larger, "--bus", "virtio")
+    assert drivers_of(run, larger, *words) == {"e1000"}
+
+
+def test_unknown_bus(run: Run, root: Path) -> None:
+    for text in ("usbb", "", "usb,", "none,usb", "usb, pci"):
+        done = run("build", "--sysroot", root, "--bus", text)
+        assert done.code == 2 and "is not one of: pci, virtio, usb" in done.stderr, text
+
+
+def test_unknown_driver(run: Run, root: Path) -> None:
+    done = run("build", "--sysroot", root, "--driver", "e1001")
+    assert (done.code, done.stdout) == (1, b"")
+    assert done.stderr.splitlines()[-1].endswith("has no such module; close to it: e1000")
+
+
+def test_what_is_left_out_is_said(run: Run, larger: Path) -> None:
+    done = run("build", "--sysroot", larger, "--dry-run", "-v")
+    lines = done.stderr.splitlines()
+    assert "mkpxeinit: left out: r8152: bus usb; --bus usb takes it" in lines
+    assert "mkpxeinit: left out: slgt: WAN; --pci-class 0280 takes it" in lines
+    each = [line for line in lines if line.startswith("mkpxeinit: left out: ")]
+    (count,) = (line for line in lines if "network drivers left out: " in line)
+    assert count.startswith(f"mkpxeinit: {len(each)} network drivers left out: wireless ")
+    done = run("build", "--sysroot", larger, "-v")
+    assert f"{count}; --dry-run -v lists them\n" in done.stderr and "left out: r8152" not in done.stderr
+    assert "left out" not in run("build", "--sysroot", larger).stderr

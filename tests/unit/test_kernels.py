@@ -6,16 +6,19 @@
 import random
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import PurePath
 
 import pytest
 
 from mkpxeinit.hardware.modalias import Matcher
-from mkpxeinit.hardware.network import BUSES, REGISTER
+from mkpxeinit.hardware.network import BUSES, REGISTER, Network
 from mkpxeinit.hardware.pci import PciClass, network_place
 from mkpxeinit.kernel.index import Module
+from mkpxeinit.kernel.symbols import reader
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selection, closure, select
+from mkpxeinit.sysroot import Sysroot
 from tests.unit.kernels import RealKernel, device_of, real_kernel, undefined_symbols
 
 pytestmark = [
@@ -110,9 +113,9 @@ def test_symbols_say_what_places_say(kernel: RealKernel) -> None:
     assert looked > 100 and missed == helpers
 
 
-def folder(module: Module) -> str:
-    """Return where a module stands, as far as the tables tell."""
-    return "/".join(PurePath(module.path).parent.parts[1:5])
+def folder(module: Module, depth: int) -> str:
+    """Return the folder of a module, so many steps below kernel/, as far as the table tells."""
+    return "/".join(PurePath(module.path).parent.parts[1 : depth + 1])
 
 
 def chosen(kernel: RealKernel, *classes: str, buses: tuple[str, ...] | None = None) -> Selection:
@@ -121,18 +124,21 @@ def chosen(kernel: RealKernel, *classes: str, buses: tuple[str, ...] | None = No
 
 
 def test_what_class_02_takes_and_leaves_out(kernel: RealKernel) -> None:
-    selection = chosen(kernel, "02")
+    fresh = replace(kernel, network=Network(kernel.index, reader(Sysroot.open(kernel.root), kernel.index)))
+    selection = chosen(fresh, "02")
     direct = [each.module for each in selection.modules if str(each.reason) == "PCI class 02"]
     print(f"{kernel.title}: class 02 takes {len(direct)} drivers of {len(selection.modules)} modules")
-    for place, count in sorted(Counter(map(folder, direct)).items()):
+    for place, count in sorted(Counter(folder(each, 3) for each in direct).items()):
         print(f"| {place} | {count} |")
+    vendors = Counter(folder(each, 4).removeprefix("drivers/net/ethernet/") for each in direct)
+    print(", ".join(f"{vendor} {count}" for vendor, count in sorted(vendors.items()) if "/" not in vendor))
     print(f"{kernel.title}: left out are {len(selection.left_out)} network drivers")
     for reason, count in Counter(each.reason for each in selection.left_out).most_common():
         print(f"| {reason} | {count} |")
     assert {"mlx4_en", "e1000e", "r8169", "virtio_net", "hv_netvsc", "xen_netfront"} <= selection.names
     assert selection.names.isdisjoint({"iwlwifi", "ath9k", "r8152", "slip"})
     assert selection.names.isdisjoint(each.name for each in selection.left_out)
-    everything = {each.name for each in kernel.network.known()}
+    everything = {each.name for each in fresh.network.known()}
     assert everything == {each.name for each in selection.left_out} | (selection.names & everything)
     # What an option is said to take, it takes.
     for options in {each.options for each in selection.left_out if "--bus" in each.options}:

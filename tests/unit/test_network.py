@@ -1,0 +1,259 @@
+"""Network drivers by symbols and by bus, what requests what, and what is left out."""
+
+import lzma
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pytest
+
+from mkpxeinit import build
+from mkpxeinit.elf import imports
+from mkpxeinit.errors import KernelError, MkpxeinitError, ProgramError
+from mkpxeinit.hardware.inventory import Inventory, parse
+from mkpxeinit.hardware.network import BUSES, REGISTER, Network
+from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.kernel.index import Module, ModuleIndex, read_index
+from mkpxeinit.kernel.symbols import Imports, reader
+from mkpxeinit.selection import Selection, select
+from mkpxeinit.sysroot import Sysroot
+from tests.unit.objects import object_file, tree_with
+from tests.unit.small import RELEASE
+from tests.unit.test_selection import NFS, WIRED, why
+
+ETHERNET = ["__pci_register_driver", "alloc_etherdev_mqs", "register_netdev"]
+EXTRA = {
+    "r8168": ("updates/dkms/r8168.ko", [], ["pci:v000010ECd00008161sv*sd*bc*sc*i*"], ETHERNET),
+    "8821au": ("updates/8821au.ko", [], ["usb:v0BDAp0811d*"], ["register_netdevice", "cfg80211_scan_done"]),
+    "wext": ("kernel/drivers/staging/wext.ko", [], ["pci:v1*"], ["register_netdev", "wireless_send_event"]),
+    "slgt": ("kernel/drivers/tty/slgt.ko", [], ["pci:v2*"], ["register_netdev", "alloc_hdlcdev"]),
+    "canny": ("extra/canny.ko", [], ["pci:v3*"], ["register_candev"]),
+    "selfsaid": ("extra/selfsaid.ko", [], ["pci:v4*bc02sc80i*"], ETHERNET),
+    "drm": ("kernel/drivers/gpu/drm.ko", [], ["pci:v5*"], ETHERNET),
+    "nvidia": ("updates/dkms/nvidia.ko", [], ["pci:v*d*sv*sd*bc03sc00i00*"], ETHERNET),
+    "notifier": ("extra/notifier.ko", [], ["pci:v6*"], ["register_netdevice_notifier"]),
+    "tunnel": ("kernel/net/tunnel.ko", [], [], ["register_netdev"]),
+    "mlx4_core": ("kernel/drivers/net/mlx4_core.ko", [], ["pci:v000015B3d00001003sv*sd*bc*sc*i*"], []),
+    "mlx4_en": ("kernel/drivers/net/mlx4_en.ko", ["mlx4_core"], [], ["register_netdev"]),
+    "mlx4_aux": ("kernel/drivers/net/mlx4_aux.ko", ["mlx4_core"], ["auxiliary:m.x"], ["register_netdevice"]),
+    "mlx4_lib": ("kernel/drivers/net/mlx4_lib.ko", ["mlx4_core"], [], ["printk"]),
+    # Not requested: another device's, another kind, of a library.
+    "twin": ("kernel/drivers/net/twin.ko", ["mlx4_core"], ["mhi:X"], ["register_netdev"]),
+    "odd_air": ("kernel/drivers/net/wireless/odd_air.ko", ["mlx4_core"], [], ["register_netdev"]),
+    "lib_user": ("kernel/drivers/net/lib_user.ko", ["mlx4_lib"], [], ["register_netdev"]),
+    "iwlmvm": ("kernel/drivers/net/wireless/iwlmvm.ko", ["iwlwifi"], [], ["ieee80211_register_hw"]),
+    "usbcore": ("kernel/drivers/usb/core/usbcore.ko", [], [], []),
+    "r8152": ("kernel/drivers/net/usb/r8152.ko", ["usbcore"], ["usb:v0BDAp8153d*"], ETHERNET),
+    "rtl8xxxu": ("kernel/drivers/net/wireless/rtl8xxxu.ko", ["usbcore"], ["usb:v0BDAp8176d*"], []),
+    "dwc2": ("kernel/drivers/usb/dwc2/dwc2.ko", ["usbcore"], ["of:N*T*Csnps,dwc2"], []),
+    "sl811_cs": ("kernel/drivers/usb/host/sl811_cs.ko", ["usbcore"], ["pcmcia:m0*"], []),
+    "usb_storage": ("kernel/drivers/usb/storage/usb_storage.ko", ["usbcore"], ["usb:v*ic08*"], []),
+    "genet": ("kernel/drivers/net/ethernet/genet.ko", ["libphy"], ["of:N*T*Cbrcm,genet", "platform:g"], []),
+    "pcnet_cs": ("kernel/drivers/net/ethernet/pcnet_cs.ko", [], ["pcmcia:m0149c0230f*"], []),
+    "bond": ("kernel/drivers/net/bond.ko", [], [], ["register_netdevice"]),
+}  # fmt: skip
+MORE = WIRED | {"r8168", "mlx4_core", "mlx4_en", "mlx4_aux"}
+BY_SYMBOLS = {"r8168": "Ethernet", "wext": "wireless", "slgt": "WAN", "canny": "CAN", "selfsaid": "Ethernet"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tree_with(tmp_path / "root", EXTRA)
+
+
+@pytest.fixture
+def index(root: Path) -> ModuleIndex:
+    return read_index(Sysroot.open(root), RELEASE)
+
+
+@pytest.fixture
+def network(root: Path, index: ModuleIndex) -> Network:
+    return Network(index, reader(Sysroot.open(root), index))
+
+
+def chosen(network: Network, index: ModuleIndex, *words: str, named: tuple[str, ...] = ()) -> Selection:
+    """Select by words as `02`, a class, and `usb`, a bus; without a bus those of virtual machines."""
+    classes = [PciClass.parse(word) for word in words if word not in BUSES]
+    buses = tuple(word for word in words if word in BUSES) or None
+    return select(index, classes, buses=buses, named=named, network=network)
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("little", [True, False])
+def test_imported_symbols(bits: int, little: bool) -> None:
+    data = object_file("b", "a", exports=("c",), bits=bits, little=little)
+    assert imports(data, "m.ko") == {"a", "b"}
+
+
+def test_damaged_objects_are_ours() -> None:
+    data = object_file("register_netdev")
+    assert imports(data, "m.ko")
+    for end in range(len(data)):
+        try:
+            assert imports(data[:end], "m.ko") <= {"register_netdev"}
+        except ProgramError as error:
+            assert str(error).startswith("m.ko: damaged ELF file")
+
+
+def test_reading_packed_lacking_and_damaged_modules(root: Path, index: ModuleIndex) -> None:
+    folder = root / "lib/modules" / RELEASE
+    plain = folder / EXTRA["r8168"][0]
+    packed = plain.with_name("r8168.ko.xz")
+    packed.write_bytes(lzma.compress(plain.read_bytes()))
+    plain.unlink()
+    names = ("r8168", "canny", "slgt", "notifier")
+    (folder / EXTRA["canny"][0]).write_bytes(object_file("register_candev")[:-70])
+    (folder / EXTRA["slgt"][0]).unlink()
+    text = (folder / "modules.dep").read_text()
+    (folder / "modules.dep").write_text(text.replace("r8168.ko", "r8168.ko.xz"))
+    tree = Sysroot.open(root)
+    index = read_index(tree, RELEASE)
+    read = reader(tree, index)([index.modules[name] for name in names], REGISTER)
+    assert read["r8168"] == frozenset(ETHERNET) and read["notifier"] == frozenset()
+    assert isinstance(read["canny"], MkpxeinitError) and isinstance(read["slgt"], MkpxeinitError)
+    selection = chosen(Network(index, reader(tree, index)), index, "02")
+    assert "r8168" in selection.names
+    for name in ("canny", "slgt"):
+        (note,) = (note for note in selection.notes if f"/{name}.ko: " in note)
+        assert note.endswith("; taken for no network driver")
+
+
+def test_kinds_by_symbols(network: Network) -> None:
+    assert {each.name: each.kind for each in network.on("pci") if each.name in EXTRA} == BY_SYMBOLS | {
+        "mlx4_core": "Ethernet"
+    }
+    (found,) = (each for each in network.on("usb") if each.name == "8821au")
+    assert (found.sub, found.kind, found.buses) == ("80", "wireless", frozenset(("usb",)))
+    assert network.driver("tunnel") is None and network.driver("r8168") is not None
+
+
+def test_what_is_not_read(root: Path, index: ModuleIndex) -> None:
+    """Places without network drivers, other classes, no device: a large kernel would take seconds."""
+    inner = reader(Sysroot.open(root), index)
+    read: list[str] = []
+
+    def noted(modules: Iterable[Module], among: Collection[str]) -> Imports:
+        some = tuple(modules)
+        read.extend(module.name for module in some)
+        return inner(some, among)
+
+    network = Network(index, noted)
+    for bus in BUSES:
+        network.on(bus)
+    assert set(read).isdisjoint({"drm", "nvidia", "tunnel", "e1000", "usb_storage", "snd_hda"})
+    assert len(read) == len(set(read)) and set(BY_SYMBOLS) <= set(read)
+
+
+def test_classes(network: Network, index: ModuleIndex) -> None:
+    wired = chosen(network, index, "02")
+    assert wired.names == NFS | MORE
+    assert why(wired, "r8168") == "PCI class 02"
+    other = chosen(network, index, "0280")
+    assert other.names == NFS | {"iwlwifi", "iwlmvm", "oddradio", "wext", "slgt", "canny", "selfsaid"}
+
+
+def test_what_a_driver_requests(network: Network, index: ModuleIndex) -> None:
+    assert why(chosen(network, index, "02"), "mlx4_en") == "requested by mlx4_core ← PCI class 02"
+    listing = "01:00.0 0200: 15b3:1003\n"
+    inventory = Inventory("pc", tuple(parse(listing, "pc", "pc")))
+    names = select(index, (), (), [inventory], network=network).names
+    assert names == NFS | {"mlx4_core", "mlx4_en", "mlx4_aux"}
+    assert select(index, (), ("iwlwifi",), network=network).names == NFS | {"iwlwifi", "iwlmvm"}
+    assert "lib_user" not in select(index, (), ("mlx4_lib",), network=network).names
+
+
+def test_an_inventory_with_a_driver_from_elsewhere(network: Network, index: ModuleIndex) -> None:
+    listing = "usb:v0BDAp0811d0200dc00dsc00dp00icFFiscFFipFFin00\npci:v000010ECd00008161svXsdXbc02sc00i00\n"
+    inventory = Inventory("pc", tuple(parse(listing, "pc", "pc")))
+    assert select(index, (), (), [inventory], network=network).names == NFS | {"r8168"}
+
+
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        ("usb", {"usbcore", "r8152", "xhci_pci", "dwc2"}),
+        ("0280 usb", {"usbcore", "rtl8xxxu", "8821au", "xhci_pci", "dwc2", "iwlwifi", "iwlmvm", "oddradio"}
+                     | {"wext", "slgt", "canny", "selfsaid"}),
+        ("pci", MORE - {"virtio", "virtio_net", "virtio_pci"}),
+        ("pci virtio", MORE),
+        ("virtio", {"virtio", "virtio_net", "virtio_pci"}),
+        ("of", {"genet", "libphy", "realtek", "marvell"}),
+        ("platform", {"genet", "libphy", "realtek", "marvell"}),
+        ("mdio", {"libphy", "realtek", "marvell"}),
+        ("xen", set()),
+    ],
+)  # fmt: skip
+def test_buses(network: Network, index: ModuleIndex, words: str, names: set[str]) -> None:
+    selection = chosen(network, index, *words.split())
+    assert selection.names - NFS == names - {"e1000"}
+    assert {each.name for each in selection.left_out}.isdisjoint(selection.names)
+
+
+def test_reasons_of_buses(network: Network, index: ModuleIndex) -> None:
+    selection = chosen(network, index, "usb")
+    assert why(selection, "r8152") == why(selection, "xhci_pci") == "bus usb"
+    assert why(chosen(network, index, "02"), "virtio_net") == "virtual network"
+
+
+def test_no_bus_at_all(network: Network, index: ModuleIndex) -> None:
+    selection = select(index, (), buses=(), network=network)
+    assert selection.names == NFS and selection.left_out == ()
+    assert select(index, [PciClass.parse("02")], buses=(), network=network).names.isdisjoint({"virtio_net"})
+
+
+@pytest.mark.parametrize(
+    ("name", "brought"),
+    [
+        ("r8152", {"r8152", "usbcore", "xhci_pci", "dwc2"}),
+        ("virtio_net", {"virtio_net", "virtio", "virtio_pci"}),
+        ("genet", {"genet", "libphy", "realtek", "marvell"}),
+        ("usb_storage", {"usb_storage", "usbcore", "xhci_pci", "dwc2"}),
+    ],
+)
+def test_named_driver(network: Network, index: ModuleIndex, name: str, brought: set[str]) -> None:
+    selection = chosen(network, index, named=(name,))
+    assert selection.names == NFS | brought and why(selection, name) == "--driver"
+    assert not any("--driver" in note for note in selection.notes)
+
+
+def test_named_driver_reasons(network: Network, index: ModuleIndex) -> None:
+    selection = chosen(network, index, named=("r8152", "bond"))
+    assert why(selection, "xhci_pci") == "carries the bus of r8152 ← --driver"
+    assert "--driver bond: it names no devices that load it; --module loads it at boot" in selection.notes
+    with pytest.raises(KernelError, match=r"^--driver r8153: kernel .* close to it: r8152"):
+        chosen(network, index, named=("r8153",))
+
+
+def test_driver_is_not_loaded_by_name(root: Path) -> None:
+    options = build.Options(sysroot=root, drivers=("r8152",), modules=("dwc2",), buses=())
+    plan = build.plan(options, {}).plan
+    (listed,) = (item.entry for item in plan.items() if str(item.entry.path) == "etc/pxeinit/modules")
+    assert getattr(listed, "source", None) == b"dwc2\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason", "options"),
+    [
+        ("iwlwifi", "wireless", "--pci-class 0280"),
+        ("rtl8xxxu", "wireless", "--pci-class 0280 --bus usb"),
+        ("iwlmvm", "wireless", "--module iwlmvm"),
+        ("slgt", "WAN", "--pci-class 0280"),
+        ("r8152", "bus usb", "--bus usb"),
+        ("genet", "bus of", "--bus of"),
+        ("pcnet_cs", "bus pcmcia", "--driver pcnet_cs"),
+        ("bond", "no alias of a device", "--module bond"),
+        ("selfsaid", "another class of devices", "--driver selfsaid"),
+    ],
+)
+def test_left_out(network: Network, index: ModuleIndex, name: str, reason: str, options: str) -> None:
+    (found,) = (each for each in chosen(network, index, "02").left_out if each.name == name)
+    assert (found.reason, found.options) == (reason, options)
+    assert str(found) == f"{name}: {reason}; {options} takes it"
+
+
+def test_left_out_is_all_the_rest(network: Network, index: ModuleIndex) -> None:
+    selection = chosen(network, index, "02")
+    everything = {each.name for each in network.known()}
+    assert {each.name for each in selection.left_out} == everything - selection.names
+    phys = {each.name: each.reason for each in chosen(network, index, "usb").left_out}
+    assert phys["marvell"] == "PHY, used by no driver taken"
+    assert chosen(network, index, named=("e1000",)).left_out == ()
