@@ -1,12 +1,16 @@
 """What an ELF file says about itself, read with pyelftools; nothing is executed."""
 
 import io
+import struct
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.segments import InterpSegment
 
 from mkpxeinit.errors import ProgramError
+
+_NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,39 @@ def inspect(data: bytes, shown: str) -> Elf:
 
 def section(data: bytes, name: str, shown: str) -> bytes:
     """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
+    return section_of(io.BytesIO(data), name, shown)
+
+
+def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
+    """Return the section `name` of an open ELF file, of which no more is read than leads there.
+
+    Empty if it has none; ProgramError, naming it `shown`, if it is damaged. pyelftools reads the header;
+    the table of sections, which it would read a field at a time, is `Elf32_Shdr` or `Elf64_Shdr` of elf(5).
+    """
     try:
-        found = ELFFile(io.BytesIO(data)).get_section_by_name(name)
-        return b"" if found is None else bytes(found.data())
+        elf = ELFFile(file)
+        row = struct.Struct(("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I"))
+        count = elf.num_sections()
+        if not count:
+            return b""
+        if elf["e_shentsize"] != row.size:
+            raise ValueError(f"section headers of {elf['e_shentsize']} bytes")
+        rows = list(row.iter_unpack(_stretch(file, elf["e_shoff"], count * row.size)))
+        names = _stretch(file, *rows[elf.get_shstrndx()][4:6])
+        wanted = name.encode("ascii") + b"\0"
+        for start, kind, _, _, offset, size, *_ in rows:
+            if kind != _NOBITS and names.startswith(wanted, start):
+                return _stretch(file, offset, size)
+        return b""
+    except OSError:
+        raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _stretch(file: BinaryIO, start: int, size: int) -> bytes:
+    """Return `size` bytes at `start`; ValueError if the file has not so many."""
+    if start + size > file.seek(0, io.SEEK_END):
+        raise ValueError("it ends too early")
+    file.seek(start)
+    return file.read(size)

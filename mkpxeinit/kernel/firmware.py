@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from mkpxeinit import elf
 from mkpxeinit.errors import SysrootError
-from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.sysroot import Sysroot, open_regular
 
 FOLDER = PurePosixPath("lib/firmware")
 _SEARCH = (
@@ -55,8 +55,20 @@ def names_in(module: bytes, shown: str) -> tuple[str, ...]:
     """Return the firmware that a plain module names, in its order; ProgramError if its ELF is damaged."""
     if _KEY not in module:
         return ()  # most modules: the sections need not be looked at
-    lines = elf.section(module, ".modinfo", shown).split(b"\0")
-    names = (line.removeprefix(_KEY) for line in lines if line.startswith(_KEY))
+    return _names_of(elf.section(module, ".modinfo", shown))
+
+
+def names_in_file(path: Path, shown: str) -> tuple[str, ...]:
+    """Return the firmware that the plain module at `path`, a host path, names, without reading all of it.
+
+    ProgramError if its ELF is damaged, OSError if it cannot be read.
+    """
+    with open_regular(path) as file:
+        return _names_of(elf.section_of(file, ".modinfo", shown))
+
+
+def _names_of(modinfo: bytes) -> tuple[str, ...]:
+    names = (line.removeprefix(_KEY) for line in modinfo.split(b"\0") if line.startswith(_KEY))
     return tuple(dict.fromkeys(name.decode("utf-8", "surrogateescape") for name in names))
 
 
