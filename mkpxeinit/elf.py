@@ -70,7 +70,9 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     """
     try:
         elf = ELFFile(file)
-        row = struct.Struct(("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I"))
+        row = struct.Struct(
+            ("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I")
+        )
         count = elf.num_sections()
         if not count:
             return b""

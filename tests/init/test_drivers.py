@@ -159,7 +159,9 @@ SETTINGS = "etc/modprobe.d/tree.conf"
 def test_parameters_of_modules_reach_modprobe(root: FakeRoot) -> None:
     """Those of the image's line and the loader's, behind the tree's own; blanks are quoted."""
     root.write(SETTINGS, "options e1000 debug=1")
-    root.write("etc/cmdline", "snd-hda.model=x bonding.mode=1 modprobe.blacklist=e100,,snd-pcm,a;b,-r panic=1")
+    root.write(
+        "etc/cmdline", "snd-hda.model=x bonding.mode=1 modprobe.blacklist=e100,,snd-pcm,a;b,-r panic=1"
+    )
     root.write("proc/cmdline", 'ro e1000.debug=16 nfs.flag dummy.name="a b" xhci_pci.quirks=0x1,2-3:4;$(x)')
     root.run("phase_early")
     assert root.place(SETTINGS).read_text().splitlines() == [
