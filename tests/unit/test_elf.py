@@ -88,6 +88,10 @@ def test_a_table_of_sections_beyond_all_bounds() -> None:
     struct.pack_into("<Q", data, table + 32, 1 << 60)
     with pytest.raises(ProgramError, match="damaged"):
         section(bytes(data), ".modinfo", "x")
+    data = bytearray(linked(64, True, SECTIONS))
+    struct.pack_into("<Q", data, table + 3 * 64 + 32, len(data))  # of .modinfo
+    with pytest.raises(ProgramError, match="damaged ELF file: it ends too early"):
+        section(bytes(data), ".modinfo", "x")
     for field in (58, 62):  # e_shentsize, e_shstrndx
         data = bytearray(linked(64, True, SECTIONS))
         struct.pack_into("<H", data, field, 0xFFF0)

@@ -142,6 +142,12 @@ def test_a_link_whose_place_is_taken(tmp_path: Path) -> None:
             ("y", "z"),
             ["d file", "y -> d", "z x"],
         ),
+        # One target, and another that is its folder.
+        (
+            {"d/x": "x", "updates/d": "file", "y": Link("d/x"), "z": Link("updates/d")},
+            ("y", "z"),
+            ["d/x x", "y -> d/x", "z file"],
+        ),
         # A link is the folder of a target.
         ({"y": Link("r"), "r": "r", "updates/y/x": "x", "z": Link("updates/y/x")}, ("y", "z"), None),
     ],
