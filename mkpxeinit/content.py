@@ -44,12 +44,15 @@ def read_modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection) -> 
 
     def read(each: Selected) -> ReadModule:
         path, shown = find_module(sysroot, index, each.module)
-        data = read_plain(path, shown)
         try:
-            names = firmware.names_in(data, shown)
+            if path.suffix == ".ko":  # all of it is read when the image is written
+                return ReadModule(each, path, shown, firmware.names_in_file(path, shown), None)
+            data = read_plain(path, shown)
+            return ReadModule(each, path, shown, firmware.names_in(data, shown), data)
         except ProgramError as error:
             raise ImageError(f"{error}; install its package again") from error
-        return ReadModule(each, path, shown, names, data if path.suffix != ".ko" else None)
+        except OSError as error:
+            raise ImageError(f"{shown}: {os_cause(error)}") from error
 
     with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
         try:

@@ -1,13 +1,19 @@
 """What an ELF file says about itself, read with pyelftools; nothing is executed."""
 
 import io
+import struct
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 from elftools.elf.segments import InterpSegment
 
 from mkpxeinit.errors import ProgramError
+
+_NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
+
+_MAX_SECTIONS = 1 << 18  # the largest modules have some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +77,37 @@ def inspect(data: bytes, shown: str) -> Elf:
 
 def section(data: bytes, name: str, shown: str) -> bytes:
     """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
-    if not data.startswith(b"\x7fELF"):
-        raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
+    return section_of(_Bounded(data), name, shown)
+
+
+def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
+    """Return the section `name` of an open ELF file, of which no more is read than leads there.
+
+    Empty if it has none; ProgramError, naming it `shown`, if it is damaged. pyelftools reads the header;
+    the table of sections, which it would read a field at a time, is `Elf32_Shdr` or `Elf64_Shdr` of elf(5).
+    """
     try:
-        found = ELFFile(_Bounded(data)).get_section_by_name(name)
-        # pyelftools would unpack a compressed section, and make as many zeros as one without content claims.
-        if found is None or found["sh_type"] == "SHT_NOBITS":
+        if file.read(4) != b"\x7fELF":
+            raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
+        elf = ELFFile(file)
+        row = struct.Struct(
+            ("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I")
+        )
+        count = elf.num_sections()
+        if not count:
             return b""
-        if found.compressed:
-            raise ProgramError(f"{shown}: damaged ELF file: its section {name} is compressed")
-        return bytes(found.data())
-    except (ProgramError, MemoryError):
+        if count > _MAX_SECTIONS:
+            raise ValueError(f"{count} sections")
+        if elf["e_shentsize"] != row.size:
+            raise ValueError(f"section headers of {elf['e_shentsize']} bytes")
+        rows = list(row.iter_unpack(_stretch(file, elf["e_shoff"], count * row.size)))
+        names = _stretch(file, *rows[elf.get_shstrndx()][4:6])
+        wanted = name.encode("ascii") + b"\0"
+        for start, kind, _, _, offset, size, *_ in rows:
+            if kind != _NOBITS and names.startswith(wanted, start):
+                return _stretch(file, offset, size)
+        return b""
+    except (ProgramError, OSError, MemoryError):
         raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
@@ -93,11 +119,21 @@ def imports(data: bytes, shown: str) -> frozenset[str]:
     They are the undefined ones of its `.symtab`, as depmod(8) reads them.
     """
     try:
-        table = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
+        table = ELFFile(_Bounded(data)).get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             return frozenset()
         return frozenset(
             each.name for each in table.iter_symbols() if each.name and each["st_shndx"] == "SHN_UNDEF"
         )
+    except (ProgramError, MemoryError):
+        raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _stretch(file: BinaryIO, start: int, size: int) -> bytes:
+    """Return `size` bytes at `start`; ValueError if the file has not so many."""
+    if start + size > file.seek(0, io.SEEK_END):
+        raise ValueError("it ends too early")
+    file.seek(start)
+    return file.read(size)

@@ -9,6 +9,7 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.errors import SysrootError, os_cause, printable
@@ -128,17 +129,24 @@ def _parts(path: str) -> list[str]:
     return [part for part in reversed(path.split("/")) if part not in ("", ".")]
 
 
+def open_regular(path: Path) -> FileIO:
+    """Return the regular file `path`, a host path, open; OSError if it is a link, a device or a FIFO."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = FileIO(fd, "r")
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        file.close()
+        raise OSError(0, "not a regular file", str(path))
+    return file
+
+
 def read_regular(path: Path, limit: int) -> bytes:
     """Return the bytes of the regular file `path`, a host path.
 
     OSError if it is a link, a device or a FIFO, or longer than `limit` bytes.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb", buffering=0) as file:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "not a regular file", str(path))
-        if status.st_size > limit:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
             raise OSError(0, f"larger than {limit} bytes", str(path))
         # The buffer is as large as what is asked for; files of /proc and /sys do not know their size.
-        return file.read(min(max(status.st_size, 1 << 16), limit) + 1)
+        return file.read(min(max(size, 1 << 16), limit) + 1)

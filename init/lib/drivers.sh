@@ -98,6 +98,55 @@ load_bus_drivers() {
     load_found
 }
 
+# take_module_param WORD: MODULE.PARAMETER[=VALUE] of a command line, or modprobe.blacklist=A,B. busybox finds those of
+# /proc/cmdline itself, but none in /etc/cmdline, none without a value, and none whose module is written with dashes.
+take_module_param() {
+    local module="${1%%.*}" rest="${1#*.}" name
+    name=${rest%%=*}
+    case $module in
+        '' | -* | *[!a-zA-Z0-9_-]*) return 0 ;;
+    esac
+    case $name in
+        '' | *[!a-zA-Z0-9_-]*) return 0 ;;
+    esac
+    case $rest in
+        # What its file of settings cannot hold.
+        *[!\ -~]* | *[\"#\\]*)
+            drop_param "$module.$name" "${rest#*=}" 'a value for modprobe has no ", # or \, and is ASCII'
+            return 0
+            ;;
+        *' '*) rest="$name=\"${rest#*=}\"" ;;
+    esac
+    case $1 in
+        modprobe.blacklist=*) take_blacklist "${rest#*=}," ;;
+        modprobe.*) ;;
+        *) module_settings="${module_settings}options $module $rest$newline" ;;
+    esac
+}
+module_settings=
+newline='
+'
+
+# take_blacklist A,B,: modules that modprobe is not to load for a device.
+take_blacklist() {
+    local rest="$1" name
+    while [ -n "$rest" ]; do
+        name=${rest%%,*}
+        rest=${rest#*,}
+        case $name in
+            '' | -* | *[!a-zA-Z0-9_-]*) ;;
+            *) module_settings="${module_settings}blacklist $name$newline" ;;
+        esac
+    done
+}
+
+# write_module_settings: behind what the image's builder took from the tree's modprobe.d; the last one wins.
+write_module_settings() {
+    [ -n "$module_settings" ] || return 0
+    [ -d /etc/modprobe.d ] || mkdir -p /etc/modprobe.d
+    printf '%s' "$module_settings" >> /etc/modprobe.d/tree.conf || warn "parameters for modules are lost"
+}
+
 # load_named_modules: those that the image's builder named with --module.
 load_named_modules() {
     local name names=

@@ -45,6 +45,7 @@ phase_early() {
     read_release
     add_state phase.early "$began"
     add_state version "$image_version"
+    write_module_settings
     start_root_modules
 }
 

@@ -59,6 +59,7 @@ take_param() {
         quiet) param_quiet=yes ;;
         debug) param_debug=yes ;;
         pxeinit.*) take_own_param "${1#pxeinit.}" "$value" ;;
+        *.*) take_module_param "$1" ;;
     esac
 }
 

@@ -130,11 +130,14 @@ def _unpack_zstd(data: bytes, limit: int) -> bytes:
         size = zstandard.frame_content_size(data)
         if 0 <= size <= limit:
             return zstandard.ZstdDecompressor().decompress(data)
-        # A frame of unknown size: read no more than the limit. That it is whole, the ELF check says.
-        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-            return reader.read(limit + 1)
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged: {error}") from error
+    plain = bytearray()  # a frame of unknown size: no more than the limit is unpacked
+    for piece in unpack_zstd(io.BytesIO(data).read):
+        plain += piece
+        if len(plain) > limit:
+            break
+    return bytes(plain)
 
 
 def unpack_zstd(more: Callable[[int], bytes]) -> Generator[bytes, None, bytes]:

@@ -11,7 +11,8 @@ from mkpxeinit.errors import KernelError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FILE = re.compile(r"(?:[A-Za-z0-9_.+,-]+/)*[A-Za-z0-9_+,-]+")
-_DEVICE = re.compile(r"(?!platform:|devname:|fs-)[a-z0-9]+:")
+# What modpost makes of device tables; aliases of other buses are often written by hand (MODULE_ALIAS).
+_DEVICE = re.compile(r"pci:v|of:N|acpi\*?:|usb:v|pnp:d|virtio:d")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,16 @@ names are patterns. The search is that of the kernel's drivers/base/firmware_loa
 name in all folders first, then .zst, then .xz. The command line's `firmware_class.path` is unknown here.
 """
 
+import dataclasses
 import fnmatch
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import elf
 from mkpxeinit.errors import SysrootError, printable
-from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.sysroot import Sysroot, open_regular
 
 FOLDER = PurePosixPath("lib/firmware")
 _SEARCH = (
@@ -57,8 +58,20 @@ def names_in(module: bytes, shown: str) -> tuple[str, ...]:
     """Return the firmware that a plain module names, in its order; ProgramError if its ELF is damaged."""
     if _KEY not in module:
         return ()  # most modules: the sections need not be looked at
-    lines = elf.section(module, ".modinfo", shown).split(b"\0")
-    names = (line.removeprefix(_KEY) for line in lines if line.startswith(_KEY))
+    return _names_of(elf.section(module, ".modinfo", shown))
+
+
+def names_in_file(path: Path, shown: str) -> tuple[str, ...]:
+    """Return the firmware that the plain module at `path`, a host path, names, without reading all of it.
+
+    ProgramError if its ELF is damaged, OSError if it cannot be read.
+    """
+    with open_regular(path) as file:
+        return _names_of(elf.section_of(file, ".modinfo", shown))
+
+
+def _names_of(modinfo: bytes) -> tuple[str, ...]:
+    names = (line.removeprefix(_KEY) for line in modinfo.split(b"\0") if line.startswith(_KEY))
     return tuple(dict.fromkeys(name.decode("utf-8", "surrogateescape") for name in names))
 
 
@@ -82,11 +95,8 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
         for each in found:
             files.setdefault(each.path, each)
     bases = [(str(sysroot.resolve(each)), each) for each in folders if sysroot.is_dir(each)]
-    linked: dict[PurePosixPath, Firmware] = {}
-    for each in files.values():
-        for new in _with_target(each, bases, files):
-            linked.setdefault(new.path, new)
-    return Found(tuple(linked[path] for path in sorted(linked)), tuple(missing))
+    placed = _with_targets(files, bases)
+    return Found(tuple(placed[path] for path in sorted(placed)), tuple(missing))
 
 
 def _clean(name: str) -> bool:
@@ -110,21 +120,30 @@ def _look(sysroot: Sysroot, folders: tuple[str, ...], name: str, kept: set[str])
     return None
 
 
-def _with_target(
-    each: Firmware, bases: list[tuple[str, str]], files: Mapping[PurePosixPath, Firmware]
-) -> Iterator[Firmware]:
-    """Yield `each`, as a link if it is one to a file of a firmware folder, and then that file too."""
-    target = _place(each, bases)
-    if target is None or target == each.path:
-        yield each
-        return
-    there = files.get(target)
-    if (there is not None and there.source != each.source) or any(p in files for p in target.parents):
-        yield each  # its place is taken by another file
-        return
-    yield Firmware(each.name, each.path, each.source, each.shown, each.unpack, target)
-    if there is None:
-        yield Firmware(each.name, target, each.source, each.shown, each.unpack)
+def _with_targets(
+    files: Mapping[PurePosixPath, Firmware], bases: list[tuple[str, str]]
+) -> dict[PurePosixPath, Firmware]:
+    """Return `files` by path, links to files of a firmware folder as links, and these files too.
+
+    The image has one folder where the tree may have four: where a link's target cannot have its place, since
+    another file has it, or it would be both file and folder, the link is the file.
+    """
+    placed = dict(files)
+    folders = {parent for path in files for parent in path.parents}
+    for each in files.values():
+        target = _place(each, bases)
+        if target is None or target == each.path:
+            continue
+        there = placed.get(target)
+        if target in folders or any(parent in placed for parent in target.parents):
+            continue
+        if there is not None and there.source != each.source:
+            continue
+        placed[each.path] = dataclasses.replace(each, link=target)
+        if there is None:
+            placed[target] = dataclasses.replace(each, path=target)
+            folders.update(target.parents)
+    return placed
 
 
 def _place(each: Firmware, bases: list[tuple[str, str]]) -> PurePosixPath | None:

@@ -4,6 +4,7 @@ Format and search: modprobe.d(5); details as kmod's `libkmod/libkmod-config.c` h
 data: commands (`install`, `remove`) are never run, and never go into an image.
 """
 
+import fnmatch
 import os
 import re
 from collections.abc import Iterator, Mapping, Set
@@ -21,6 +22,7 @@ FOLDERS = (
     "/usr/lib/modprobe.d",
     "/lib/modprobe.d",
 )
+_COMMANDS = ("install", "remove")
 OFF = "off"  # `alias NAME off`: nothing is loaded for NAME
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 # A backslash at the end of a line joins it to the next; before anything else it just goes away.
@@ -118,9 +120,12 @@ def _parse(line: str, where: str) -> Statement | None:
         module, text = _BLANK.split(text)[0], module
     elif kind == "blacklist":
         text = ""
-    elif kind not in ("options", "softdep", "install", "remove"):
+    elif kind not in ("options", "softdep", *_COMMANDS):
         return None
-    if not (_MODULE.fullmatch(module) and text.isprintable()) or (not text and kind != "blacklist"):
+    if not text.isprintable() or (not text and kind != "blacklist"):
+        return None
+    name = module.isprintable() if kind in _COMMANDS else _MODULE.fullmatch(module)  # or a pattern of names
+    if not name:
         return None
     return Statement(kind, normal_name(module), text, where)
 
@@ -153,11 +158,12 @@ def remarks(settings: Settings, modules: frozenset[str]) -> tuple[str, ...]:
     """Return a line for each statement about `modules`, those of the image, that has no effect there."""
     notes = []
     for each in settings.statements:
-        if each.module not in modules:
-            continue
-        if each.kind in ("install", "remove"):
-            notes.append(f"{each.where}: {each.kind} command of {each.module} left out: images run none")
-        elif each.kind in ("options", "alias") and _unreadable(each):
+        if each.kind in _COMMANDS:
+            named = sorted(fnmatch.filter(modules, each.module))
+            notes += [
+                f"{each.where}: {each.kind} command of {name} left out: images run none" for name in named
+            ]
+        elif each.module in modules and each.kind in ("options", "alias") and _unreadable(each):
             notes.append(f"{each.where}: left out, busybox cannot read it: {each.kind} with # or a last \\")
     return tuple(notes)
 

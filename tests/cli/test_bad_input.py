@@ -89,6 +89,24 @@ def test_broken_modules_dep(refused: Callable[..., str], root: Path) -> None:
     )
 
 
+def test_damaged_list_of_built_in_drivers(refused: Callable[..., str], root: Path) -> None:
+    path = root / MODULES / "modules.builtin.modinfo"
+    path.write_bytes(b"tg3.firmware=a\0\xff\x1b[1m\0")
+    assert refused() == (
+        f"{path}: entry 2: not MODULE.KEY=VALUE: '\\udcff\\x1b[1m'; install the kernel's package again"
+    )
+    path.write_bytes(b"tg3.firmware=a\0tg3.firm")
+    assert refused() == f"{path}: entry 2 is cut short; install the kernel's package again"
+
+
+def test_modprobe_d_that_cannot_be_read(refused: Callable[..., str], root: Path) -> None:
+    path = root / "etc/modprobe.d/big.conf"
+    path.parent.mkdir(parents=True)
+    with path.open("wb") as file:
+        file.truncate(65 << 20)
+    assert refused() == f"{path}: larger than {64 << 20} bytes"
+
+
 def test_listed_module_is_missing(refused: Callable[..., str], root: Path) -> None:
     (root / MODULES / module_path("nfs")).unlink()
     assert refused() == (

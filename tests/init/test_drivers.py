@@ -192,3 +192,74 @@ def test_early_does_without_devtmpfs_and_files(root: FakeRoot) -> None:
     said = root.run("phase_early; has_devtmpfs || echo none")
     assert said.console == "none\n"
     assert root.state()["version"] == "unknown"
+
+
+SETTINGS = "etc/modprobe.d/tree.conf"
+
+
+def test_parameters_of_modules_reach_modprobe(root: FakeRoot) -> None:
+    """Those of the image's line and the loader's, behind the tree's own; blanks are quoted."""
+    root.write(SETTINGS, "options e1000 debug=1")
+    root.write(
+        "etc/cmdline", "snd-hda.model=x bonding.mode=1 modprobe.blacklist=e100,,snd-pcm,a;b,-r panic=1"
+    )
+    root.write("proc/cmdline", 'ro e1000.debug=16 nfs.flag dummy.name="a b" xhci_pci.quirks=0x1,2-3:4;$(x)')
+    root.run("phase_early")
+    assert root.place(SETTINGS).read_text().splitlines() == [
+        "options e1000 debug=1",
+        "options snd-hda model=x",
+        "options bonding mode=1",
+        "blacklist e100",
+        "blacklist snd-pcm",
+        "options e1000 debug=16",
+        "options nfs flag",
+        'options dummy name="a b"',
+        "options xhci_pci quirks=0x1,2-3:4;$(x)",
+    ]
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "10.0.2.2:/srv",
+        "-r.x=1",
+        "a/b.c=1",
+        "../a.c=1",
+        "a.=1",
+        ".b=1",
+        "a.b/c=1",
+        "$(touch canary).x=1",
+        "a.b.c=1",
+        "a.",
+        "plain",
+        "pxeinit.debug",
+        "modprobe.blacklist=",
+        "modprobe.blacklist",
+    ],
+)
+def test_what_is_no_parameter_of_a_module(root: FakeRoot, word: str) -> None:
+    root.write("proc/cmdline", word)
+    root.run("phase_early")
+    assert not root.place("canary").exists()
+    assert not root.place(SETTINGS).exists()
+
+
+@pytest.mark.parametrize("value", ["a#b", "a\\", "\x1b[1m", "\N{LATIN SMALL LETTER E WITH ACUTE}"])
+def test_values_that_modprobe_cannot_read(root: FakeRoot, value: str) -> None:
+    root.write("proc/cmdline", f"e1000.name={value} e1000.debug=1")
+    said = root.run("phase_early")
+    assert len(said.warnings) == 1 and said.warnings[0].startswith("e1000.name=")
+    assert root.place(SETTINGS).read_text() == "options e1000 debug=1\n"
+
+
+def test_settings_are_there_before_the_first_module(root: FakeRoot) -> None:
+    root.write("proc/cmdline", "nfs.flag=1")
+    root.fake("modprobe", does=f"cat /{SETTINGS} > /tmp/seen")
+    root.run("phase_early; wait_root_modules")
+    assert root.place("tmp/seen").read_text() == "options nfs flag=1\n"
+
+
+def test_without_parameters_nothing_is_written(root: FakeRoot) -> None:
+    root.write("proc/cmdline", "ro quiet panic=10 root=/dev/nfs nfsroot=10.0.2.2:/srv/x.y,vers=4.2")
+    root.run("phase_early")
+    assert not root.place("etc/modprobe.d").exists()

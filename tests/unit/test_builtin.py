@@ -41,7 +41,10 @@ ENTRIES = (
     "dwmac_sun8i.firmware=emac.fw",
     "8250.license=GPL",
 )
-OLD = tuple(entry for entry in ENTRIES if ".alias=" not in entry) + ("e100.alias=platform:e100", "a.alias=x")
+OLD = tuple(entry for entry in ENTRIES if ".alias=" not in entry) + (
+    "e100.alias=platform:e100",
+    "a.alias=xen:vif",
+)
 
 
 def text_of(entries: tuple[str, ...]) -> str:

@@ -107,6 +107,13 @@ def test_unpack_zstd_of_unknown_size() -> None:
         unpack_module(zstd_without_size(DATA), "m.ko.zst", 1000)
 
 
+def test_zstd_of_unknown_size_cut_short() -> None:
+    whole = zstd_without_size(DATA)
+    for end in (0, 3, len(whole) // 2, len(whole) - 1):
+        with pytest.raises(ValueError, match="^damaged: "):
+            unpack_module(whole[:end], "m.ko.zst", LIMIT)
+
+
 @pytest.mark.parametrize("name", list(PACKED)[1:])
 @pytest.mark.parametrize("damage", ["cut", "empty", "rubbish", "changed"])
 def test_damaged(name: str, damage: str) -> None:

@@ -1,17 +1,25 @@
 """Firmware: what modules name, where the tree has it, how it reaches the image."""
 
+import gzip
 import lzma
 import os
+import shutil
 import struct
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import zstandard
 
-from mkpxeinit import build
-from mkpxeinit.errors import ProgramError, SysrootError
+from mkpxeinit import build, content
+from mkpxeinit.errors import ImageError, ProgramError, SysrootError
+from mkpxeinit.image import assemble
 from mkpxeinit.image.compress import Compressor
+from mkpxeinit.image.entry import File
+from mkpxeinit.image.plan import Planned, make_segment
 from mkpxeinit.kernel import firmware
+from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import CONFIG, PPC64, RELEASE, X86_64, Link, Tree, kernel_tree, make_tree, unpack
 from tests.unit.small import module_path as path_of
@@ -122,6 +130,38 @@ def test_a_link_whose_place_is_taken(tmp_path: Path) -> None:
     assert shown(found) == ["x new", "y old"]
 
 
+@pytest.mark.parametrize(
+    ("tree", "names", "expected"),
+    [
+        # The target's folder is a file of updates/.
+        ({"updates/d": "file", "d/x": "x", "y": Link("d/x")}, ("d", "y"), ["d file", "y x"]),
+        # The target itself is a folder of updates/.
+        ({"updates/d/x": "x", "d": "file", "y": Link("d")}, ("d/x", "y"), ["d/x x", "y file"]),
+        # Two targets, of which one is the other's folder: the first has its place.
+        (
+            {"d": "file", "updates/d/x": "x", "y": Link("d"), "z": Link("updates/d/x")},
+            ("y", "z"),
+            ["d file", "y -> d", "z x"],
+        ),
+        # One target, and another that is its folder.
+        (
+            {"d/x": "x", "updates/d": "file", "y": Link("d/x"), "z": Link("updates/d")},
+            ("y", "z"),
+            ["d/x x", "y -> d/x", "z file"],
+        ),
+        # A link is the folder of a target.
+        ({"y": Link("r"), "r": "r", "updates/y/x": "x", "z": Link("updates/y/x")}, ("y", "z"), None),
+    ],
+)
+def test_a_link_whose_target_has_no_place(
+    tmp_path: Path, tree: Tree, names: tuple[str, ...], expected: list[str] | None
+) -> None:
+    """The image has one folder for what the tree has in several."""
+    found = find(tmp_path, tree, *names)
+    assert shown(found) == (expected or ["r r", "y -> r", "z x"])
+    make_segment("modules", [Planned(File(each.path, b""), Reason("test")) for each in found.files])
+
+
 def test_unpacked_links(tmp_path: Path) -> None:
     tree: Tree = {"x.xz": "x", "y.xz": Link("x.xz"), "z": Link("x.xz")}
     assert shown(find(tmp_path / "y", tree, "y")) == ["x x", "y -> x"]
@@ -151,6 +191,11 @@ def test_patterns(tmp_path: Path) -> None:
     found = find(tmp_path, tree, "brcm/b*-sdio*.bin", "no/*", "*/b44.bin", config=XZ)
     assert shown(found) == ["brcm/b43-sdio.AP.bin.xz 1", "brcm/b44-sdio.bin 2", "brcm/b44.bin 3"]
     assert found.missing == ("no/*",)
+    tree["updates/brcm/b45.bin.zst"] = "4"
+    assert shown(find(tmp_path / "more", tree, "brcm/b4[45].bin", "brcm/b?5.bin", config=ZSTD)) == [
+        "brcm/b44.bin 3",
+        "brcm/b45.bin.zst 4",
+    ]
 
 
 def with_firmware(tmp_path: Path, **config: str) -> Path:
@@ -178,6 +223,63 @@ def test_reasons_and_what_is_missing(tmp_path: Path) -> None:
     assert [str(each) for each in decided.missing_firmware] == ["none.fw, asked for by e1000, r8169"]
     with pytest.raises(SysrootError, match=r"--strict: the tree lacks 1 firmware file; install"):
         build.check_firmware(decided)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".zst"])
+def test_names_in_packed_modules(tmp_path: Path, suffix: str) -> None:
+    packers: dict[str, Callable[[bytes], bytes]] = {
+        ".gz": gzip.compress,
+        ".xz": lzma.compress,
+        ".zst": zstandard.ZstdCompressor().compress,
+    }
+    root = with_firmware(tmp_path)
+    folder = root / f"lib/modules/{RELEASE}"
+    for path in list(folder.rglob("*.ko")):
+        data = path.read_bytes()
+        path.unlink()
+        path.with_name(path.name + suffix).write_bytes(packers[suffix](data) if suffix else data)
+    dep = folder / "modules.dep"
+    dep.write_text(dep.read_text().replace(".ko", f".ko{suffix}"))
+    assert [str(each) for each in plan(root).missing_firmware] == ["none.fw, asked for by e1000, r8169"]
+
+
+def test_plain_modules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the plan no more than their sections are read, and nothing is kept."""
+    seen: list[Path] = []
+    real = assemble.read_plain
+
+    def counting(path: Path, shown: str, unpack: bool = True) -> bytes:
+        seen.append(path)
+        return real(path, shown, unpack)
+
+    monkeypatch.setattr(assemble, "read_plain", counting)
+    monkeypatch.setattr(content, "read_plain", counting)
+    decided = plan(with_firmware(tmp_path))
+    assert len(seen) == 1  # whose machine the kernel's is
+    build.write(decided)
+    modules = [path for path in seen[1:] if path.suffix == ".ko"]
+    assert len(modules) == len(set(modules)) == len(decided.modules)
+
+
+@pytest.mark.parametrize("sized", [True, False])
+def test_firmware_cut_short_is_named(tmp_path: Path, sized: bool) -> None:
+    root = with_firmware(tmp_path)
+    path = root / "lib/firmware/rtl/b.fw.zst"
+    packer = zstandard.ZstdCompressor(write_content_size=sized).compressobj(size=9000 if sized else -1)
+    path.write_bytes((packer.compress(os.urandom(9000)) + packer.flush())[:-10])
+    with pytest.raises(ImageError, match=rf"^{path}: damaged: .*; install its package again$"):
+        build.write(plan(root))
+
+
+@pytest.mark.parametrize("bits", [32, 64])
+@pytest.mark.parametrize("little", [True, False])
+def test_names_are_those_of_kmod(tmp_path: Path, bits: int, little: bool) -> None:
+    modinfo = shutil.which("modinfo", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    assert modinfo is not None, "kmod is not installed"
+    path = tmp_path / "m.ko"
+    path.write_bytes(module("b/x.fw", "a.bin", bits=bits, little=little))
+    said = subprocess.run([modinfo, "-F", "firmware", path], capture_output=True, check=True, text=True)
+    assert firmware.names_in_file(path, "m.ko") == tuple(said.stdout.splitlines()) == ("b/x.fw", "a.bin")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="GNU cpio makes device nodes as root only")

@@ -248,7 +248,7 @@ def planned(root: Path) -> build.Build:
 
 
 def test_remarks_of_a_build(tmp_path: Path) -> None:
-    root = small(tmp_path, INSTALL + "garbage\n")
+    root = small(tmp_path, INSTALL + "garbage\ninstall crc-* /bin/true\n")
     place = f"{root}/etc/modprobe.d/t.conf"
     notes = [note for note in planned(root).notes if note.startswith(place)]
     assert notes == [
@@ -256,6 +256,8 @@ def test_remarks_of_a_build(tmp_path: Path) -> None:
         f"{place}:1: install command of e1000 left out: images run none",
         f"{place}:3: left out, busybox cannot read it: options with # or a last \\",
         f"{place}:6: left out, busybox cannot read it: options with # or a last \\",
+        f"{place}:13: install command of crc_a left out: images run none",
+        f"{place}:13: install command of crc_b left out: images run none",
     ]
 
 

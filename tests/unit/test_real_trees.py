@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from mkpxeinit import build, content
-from mkpxeinit.hardware.pci import PciClass
+from mkpxeinit.hardware.pci import network_subclass
 from mkpxeinit.image.read import open_image
-from mkpxeinit.kernel.index import ModuleIndex, plain_path, read_index
+from mkpxeinit.kernel.builtin import has_devices
+from mkpxeinit.kernel.index import ModuleIndex, normal_name, plain_path, read_index
 from mkpxeinit.kernel.release import choose_release
-from mkpxeinit.selection import select
+from mkpxeinit.reason import Reason
+from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import unpack
 from tests.unit.test_index import at_once, line_by_line
@@ -155,14 +157,44 @@ def test_images_of_initramfs_tools(suite: str) -> None:
     assert sum(each.packed for each in image.segments) <= path.stat().st_size
 
 
-def test_firmware_names_are_those_of_modinfo(real: Real) -> None:
-    """For every module of the image, and for wireless drivers, which name patterns too."""
+def said_of(words: list[str]) -> list[list[str]]:
+    """Return the firmware that `modinfo WORDS` tells of each module, in their order."""
     assert MODINFO is not None, "kmod is not installed"
-    tree = Sysroot.open(real.root)
-    chosen = select(real.index, [PciClass("02"), PciClass("02", "80")])
-    read = content.read_modules(tree, real.index, chosen)
-    words = [MODINFO, "-F", "firmware", *(str(each.path) for each in read)]
-    said = subprocess.run(words, capture_output=True, check=True, text=True).stdout.splitlines()
-    ours = [name for each in read for name in each.firmware]
-    assert list(dict.fromkeys(ours)) == list(dict.fromkeys(said))
-    assert len(ours) > 300
+    found: list[list[str]] = []
+    for line in subprocess.run(
+        [MODINFO, *words], capture_output=True, check=True, text=True
+    ).stdout.splitlines():
+        field, _, value = line.partition(":")
+        if field == "filename":
+            found.append([])
+        elif field == "firmware":
+            found[-1].append(value.strip())
+    return found
+
+
+def test_firmware_names_are_those_of_modinfo(real: Real) -> None:
+    """For every network driver of the kernel, module by module: also wireless ones, which name patterns."""
+    modules = [each for each in real.index.modules.values() if network_subclass(each.path) is not None]
+    assert len(modules) > 400
+    wanted = Selection(tuple(Selected(each, Reason("test")) for each in modules), ())
+    read = content.read_modules(Sysroot.open(real.root), real.index, wanted)
+    theirs = said_of([str(each.path) for each in read])
+    assert [list(each.firmware) for each in read] == [list(dict.fromkeys(names)) for names in theirs]
+    assert sum(map(len, theirs)) > 400
+
+
+def test_built_in_drivers_are_those_of_modinfo(real: Real) -> None:
+    """Also their aliases, since Debian's kernels have no firmware for built-in drivers."""
+    assert MODINFO is not None, "kmod is not installed"
+    # modinfo takes aliases of modules before built-in drivers.
+    aliases = {normal_name(alias.pattern) for alias in real.index.aliases}
+    listed = sorted(real.index.builtin - aliases)
+    assert len(listed) > 150
+    where = ["-b", str(real.root), "-k", real.release]
+    assert said_of([*where, *listed]) == [list(real.index.builtin_modules[n].firmware) for n in listed]
+    done = subprocess.run(
+        [MODINFO, *where, "-F", "alias", *listed], capture_output=True, check=True, text=True
+    )
+    ours = [alias for name in listed for alias in real.index.builtin_modules[name].aliases]
+    assert done.stdout.splitlines() == ours and len(ours) > 20
+    assert not any(map(has_devices, real.index.builtin_modules.values()))  # since 6.18
