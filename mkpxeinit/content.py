@@ -13,6 +13,7 @@ from mkpxeinit import __version__
 from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
+from mkpxeinit.hardware import leftout
 from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.image.plan import Planned, Segment, make_segment
@@ -94,6 +95,8 @@ def modules(
     for name, text in _lists(index, selection):
         data = text.encode("utf-8", "surrogateescape")
         items.append(Planned(File(folder / name, data), Reason("read by modprobe")))
+    rest = leftout.write(index, selection.names).encode("utf-8", "surrogateescape")
+    items.append(Planned(File(leftout.PLACE, rest), Reason("read by mkpxeinit check")))
     return make_segment("modules", items)
 
 
@@ -122,12 +125,14 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
         "modules.alias",
         "".join(f"alias {a.pattern} {a.module}\n" for a in index.aliases if a.module in paths),
     )
-    yield (
-        "modules.softdep",
-        "".join(
-            f"{soft.line}\n" for name in paths for soft in index.soft.get(name, ()) if soft.kind == "softdep"
-        ),
-    )
+    # busybox reads no weak dependencies; kmod and mkpxeinit check do.
+    for kind in ("softdep", "weakdep"):
+        yield (
+            f"modules.{kind}",
+            "".join(
+                f"{soft.line}\n" for name in paths for soft in index.soft.get(name, ()) if soft.kind == kind
+            ),
+        )
     yield "modules.builtin", index.builtin_text
 
 
