@@ -14,6 +14,7 @@ from mkpxeinit.builtin import Present
 from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
+from mkpxeinit.hardware import leftout
 from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.image.plan import Planned, Segment, make_segment
@@ -119,6 +120,8 @@ def modules(
     settings = modprobed.image_text(index.settings, selection.names).encode("utf-8", "surrogateescape")
     if settings:
         items.append(Planned(File(_SETTINGS, settings), Reason("modprobe.d of the tree")))
+    rest = leftout.write(index, selection.names).encode("utf-8", "surrogateescape")
+    items.append(Planned(File(leftout.PLACE, rest), Reason("read by mkpxeinit check")))
     return make_segment("modules", items)
 
 
@@ -147,12 +150,14 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
         "modules.alias",
         "".join(f"alias {pattern} {name}\n" for pattern, name in index.aliases if name in paths),
     )
-    yield (
-        "modules.softdep",
-        "".join(
-            f"{soft.line}\n" for name in paths for soft in index.soft.get(name, ()) if soft.kind == "softdep"
-        ),
-    )
+    # busybox reads no weak dependencies; kmod and mkpxeinit check do.
+    for kind in ("softdep", "weakdep"):
+        yield (
+            f"modules.{kind}",
+            "".join(
+                f"{soft.line}\n" for name in paths for soft in index.soft.get(name, ()) if soft.kind == kind
+            ),
+        )
     yield "modules.builtin", index.builtin_text
 
 

@@ -20,13 +20,17 @@ MAX_TEXT = 64 << 20  # bytes; the largest modules.alias known has 2 MB
 
 @dataclass(frozen=True, slots=True)
 class Sysroot:
-    """The tree below `root`. Paths given to the methods are those inside, with or without `/`."""
+    """The tree below `root`. Paths given to the methods are those inside, with or without `/`.
+
+    `name`, if there is one, stands for `root` in messages.
+    """
 
     root: Path
+    name: str | None = None
     _folders: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, root: Path) -> "Sysroot":
+    def open(cls, root: Path, name: str | None = None) -> "Sysroot":
         """Return the tree at `root`; SysrootError if there is no readable folder."""
         try:
             resolved = root.resolve(strict=True)
@@ -36,7 +40,7 @@ class Sysroot:
             raise SysrootError(
                 f"sysroot {printable(root)}: {cause}; give the folder of an installed system with --sysroot"
             ) from error
-        return cls(resolved)
+        return cls(resolved, name)
 
     def resolve(self, path: str | PurePosixPath) -> Path:
         """Return the host path of what `path` names, all links resolved inside the tree.
@@ -84,7 +88,8 @@ class Sysroot:
 
     def show(self, path: str | PurePosixPath) -> str:
         """Return `path` as messages name it: with the tree in front, on one line."""
-        return printable(f"{str(self.root).rstrip('/')}/{str(path).lstrip('/')}")
+        top = str(self.root).rstrip("/") if self.name is None else self.name
+        return printable(f"{top}/{str(path).lstrip('/')}")
 
     def exists(self, path: str | PurePosixPath) -> bool:
         """Say whether `path` leads to something in the tree."""

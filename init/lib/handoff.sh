@@ -80,6 +80,7 @@ write_hardware() {
             printf '%s\n' "$alias"
         done
     done
+    list_phys
 }
 
 phase_handoff() {

@@ -19,6 +19,7 @@ _VERBS = {
     "list": "List what is in an image, of any tool.",
     "why": "Say why something is in an image.",
     "diff": "Say in what two images differ.",
+    "check": "Say which machines of a fleet an image serves.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",

@@ -99,12 +99,29 @@ def _of_sysfs(folder: Path, shown: str) -> Iterator[Device]:
     for bus in tree.list(top):
         devices = f"{top}/{bus}/devices"
         for each in tree.list(devices) if tree.is_dir(devices) else ():
-            try:
-                text = tree.read_text(f"{devices}/{each}/modalias").strip()
-            except SysrootError:
-                continue
-            if _valid(text):
+            for text in _modaliases(tree, f"{devices}/{each}"):
                 seen += 1
                 yield Device(f"{printable(bus)} {printable(each)}", text)
     if not seen:
         raise HardwareError(f"{shown}{top}: no */devices/*/modalias in it; copy /sys with: cp -a")
+
+
+def _modaliases(tree: Sysroot, device: str) -> Iterator[str]:
+    """Yield the modalias of a device of sysfs; PHYs have none there, but identifiers."""
+    text = _line(tree, f"{device}/modalias")
+    if _valid(text):
+        yield text
+    if "/mdio_bus/" not in device:
+        return
+    parts = f"{device}/c45_phy_ids"
+    names = tree.list(parts) if tree.is_dir(parts) else ()
+    for path in (f"{device}/phy_id", *(f"{parts}/{name}" for name in names if name.startswith("mmd"))):
+        if found := modalias.mdio(_line(tree, path)):
+            yield found
+
+
+def _line(tree: Sysroot, path: str) -> str:
+    try:
+        return tree.read_text(path).strip()
+    except SysrootError:
+        return ""

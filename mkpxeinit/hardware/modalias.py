@@ -13,6 +13,7 @@ LONGEST = 4096  # characters of a modalias or pattern; a uevent has room for 204
 UNKNOWN = "?"  # a digit of a device's modalias that is not known: it fits whatever digit a pattern wants
 _DIGITS = "0123456789ABCDEF"  # the names of fields are lower-case letters, which must be there
 _PREFIX = len("pci:v00008086d0000100E")  # what is always known
+_PHY_ID = re.compile(r"0x[0-9a-f]{1,8}")
 _GLOB = re.compile(r"[*?\[\\]")
 _TOKEN = re.compile(r"(?P<set>\[[!^]?\]?[^]]*\])|\\(?P<quoted>.)|(?P<one>.)", re.DOTALL)
 _DASH = re.compile(r"\[[^]]*\]|-")
@@ -36,6 +37,16 @@ def pci(
         f"pci:v0000{vendor.upper()}d0000{device.upper()}sv{sub_vendor.upper()}sd{sub_device.upper()}"
         f"bc{base.upper()}sc{sub.upper()}i{(interface or UNKNOWN * 2).upper()}"
     )
+
+
+def mdio(identifier: str) -> str | None:
+    """Return the modalias of a PHY with an identifier as sysfs shows it (`0x001cc916`), None if it has none.
+
+    The kernel makes it in drivers/net/phy/phy_device.c: the 32 bits, MDIO_ID_FMT of mod_devicetable.h.
+    """
+    if not _PHY_ID.fullmatch(identifier) or int(identifier, 16) in (0, 0xFFFFFFFF):
+        return None
+    return f"mdio:{int(identifier, 16):032b}"
 
 
 def normal(text: str) -> str:

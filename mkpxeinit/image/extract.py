@@ -7,7 +7,7 @@ within the folder, as the kernel follows them within its root.
 import fnmatch
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,21 @@ def extract(image: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]
     Modes and times are kept, owners when root does it. Files that were there before are not
     replaced. ImageError names the image or the file that could not be written.
     """
+    taken = 0
+
+    def wanted(record: Record) -> bool:
+        nonlocal taken
+        fits = matches(record.path, patterns)
+        taken += fits
+        return fits
+
+    yield from extract_those(image, folder, wanted)
+    if patterns and not taken:
+        raise ImageError(f"{printable(image)}: nothing in it matches; see mkpxeinit list")
+
+
+def extract_those(image: Path, folder: Path, wanted: Callable[[Record], bool]) -> Iterator[str]:
+    """Unpack the entries that are `wanted`, as `extract` does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -43,12 +58,10 @@ def extract(image: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]
     try:
         with open_image(image) as opened:
             target = _Target(root)
-            taken = 0
             for found in opened.entries():
                 path = found.record.path
-                if not path.parts or not matches(path, patterns):
+                if not path.parts or not wanted(found.record):
                     continue
-                taken += 1
                 try:
                     left_out = target.write(found)
                 except OSError as error:
@@ -63,8 +76,6 @@ def extract(image: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]
                 if left_out:
                     yield f"{printable(path)}: {left_out}"
             target.finish()
-        if patterns and not taken:
-            raise ImageError(f"{printable(image)}: nothing in it matches; see mkpxeinit list")
     finally:
         os.close(root)
 

@@ -63,7 +63,7 @@ def _provide_mtab() -> None:
         os.symlink("/proc/self/mounts", "/etc/mtab")  # noqa: PTH211
 
 
-def _be_process_one(own_network: bool) -> None:
+def _be_process_one(own_network: bool, after: int) -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     _mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV)
@@ -74,6 +74,7 @@ def _be_process_one(own_network: bool) -> None:
         _provide_mtab()
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans: the kernel reaps them
+    os.read(after, 1)  # the end of file: the process id has been printed
     os.write(1, b"ready\n")
     while os.read(0, 4096):
         pass
@@ -85,11 +86,14 @@ def main() -> None:
     flags = CLONE_NEWNS | CLONE_NEWPID | (CLONE_NEWNET if own_network else 0)
     _check(_libc.unshare(flags), "make private namespaces")
     _leave_shared_mounts()
+    after, before = os.pipe()
     child = os.fork()
     if child == 0:
-        _be_process_one(own_network)
+        os.close(before)
+        _be_process_one(own_network, after)
         os._exit(0)
     os.write(1, b"%d\n" % child)
+    os.close(before)
     os.close(0)
     os.close(1)
     os.waitpid(child, 0)

@@ -104,12 +104,12 @@ def debian(suite: str, extra: Sequence[str] = ()) -> Tree:
     if not tree.path.is_dir():
         with locked(folder / f"{suite}-{key}.lock"):
             if not tree.path.is_dir():
-                _bootstrap(suite, packages, tree.path)
+                bootstrap(suite, packages, tree.path)
     return tree
 
 
-def _bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
-    """Make a tree under another name and give it its own only when it is whole."""
+def bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
+    """Make a tree under another name and give it its own only when it is whole; LabError if that fails."""
     if os.geteuid() != 0:
         raise LabError(f"no {suite} tree in the cache, and only root can make one")
     run.program("mmdebstrap")

@@ -15,6 +15,33 @@ def test_what_the_builder_reads(root: FakeRoot) -> None:
     assert sorted(str(each.modalias) for each in devices) == sorted(EXPECTED)
 
 
+PHYS = {
+    "stmmac-0:01/phy_id": "0x001cc916",
+    "10g:00/phy_id": "0x00000000",
+    "10g:00/c45_phy_ids/mmd1_device_id": "0x31c31c12",
+    "10g:00/c45_phy_ids/mmd7_device_id": "0xffffffff",
+    "high:00/phy_id": "0xffffff0f",
+}
+BITS = [
+    "00000000000111001100100100010110",
+    "11111111111111111111111100001111",
+    "00110001110000110001110000010010",
+]
+
+
+def test_phys(root: FakeRoot) -> None:
+    """The client and the reader of a copied sysfs make the same of a PHY's identifier."""
+    for place, text in PHYS.items():
+        root.write(f"sys/bus/mdio_bus/devices/{place}", f"{text}\n")
+    for number, text in enumerate(("0x$(touch canary)", "0x1 2", "-1", "0x", "0x123456789", "a[$(id)]", "")):
+        root.write(f"sys/bus/mdio_bus/devices/bad{number}/phy_id", text)
+    lines = root.run("write_hardware").console.splitlines()[1:]
+    assert sorted(lines) == sorted(f"mdio:{bits}" for bits in BITS)
+    copied = read_inventory(root.place("sys")).devices
+    assert sorted(str(each.modalias) for each in copied) == sorted(lines)
+    assert not list(root.place("").rglob("canary"))
+
+
 def test_written_without_other_programs(root: FakeRoot) -> None:
     plant(root, DEVICES)
     said = root.run("write_hardware > /run/pxeinit/hardware; echo status $?")

@@ -2,6 +2,7 @@
 
 import struct
 import subprocess
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +184,10 @@ def archives(image: bytes) -> list[bytes]:
             found.append(image[:end])
             image = image[end:]
         else:
-            reader = zstandard.ZstdDecompressor().decompressobj()
+            packed_by_gzip = image.startswith(b"\x1f\x8b")
+            reader = (
+                zlib.decompressobj(31) if packed_by_gzip else zstandard.ZstdDecompressor().decompressobj()
+            )
             found += archives(reader.decompress(image))
             image = reader.unused_data
     return found

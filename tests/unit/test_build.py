@@ -85,6 +85,7 @@ def test_lists_name_contained_modules_only(root: Path) -> None:
         "softdep overlay pre: not-there\n"
         "softdep crc_a pre: sunrpc\n"
     )
+    assert (out / MODULES / "modules.weakdep").read_text() == "weakdep lockd weak\n"
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
