@@ -82,8 +82,11 @@ def select(
     classes: Iterable[PciClass],
     extra: Iterable[str] = (),
     inventories: Sequence[Inventory] = (),
+    added: Iterable[tuple[str, Reason]] = (),
 ) -> Selection:
     """Return what clients with devices of `classes` or of `inventories` need, and the modules `extra` names.
+
+    `added` are further names, with the reason of each.
 
     KernelError if the kernel has no NFS client, or no module that `extra` names; HardwareError if an
     inventory has no network device.
@@ -97,6 +100,8 @@ def select(
 
     for name in extra:
         want(_named(index, name), Reason("--module"))
+    for name, why in added:
+        want(_named(index, name, str(why)), why)
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
     if inventories:
@@ -118,14 +123,14 @@ def select(
     return Selection(modules, tuple(dict.fromkeys(notes)))
 
 
-def _named(index: ModuleIndex, name: str) -> tuple[str, ...]:
+def _named(index: ModuleIndex, name: str, source: str = "--module") -> tuple[str, ...]:
     """Return the modules that the user's `name` means; KernelError with close matches if there is none."""
     found = index.lookup(name)
     if found:
         return found
     close = difflib.get_close_matches(normal_name(name), (*index.modules, *index.builtin), n=3)
     hint = f"; close to it: {', '.join(close)}" if close else ""
-    raise KernelError(f"--module {printable(name)}: kernel {index.release} has no such module{hint}")
+    raise KernelError(f"{source} {printable(name)}: kernel {index.release} has no such module{hint}")
 
 
 def _nfs_client(index: ModuleIndex, notes: list[str]) -> tuple[str, ...]:

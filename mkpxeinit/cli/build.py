@@ -8,7 +8,9 @@ from typing import TypeVar
 import click
 
 from mkpxeinit import build
+from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.files import GivenFile, parse_file
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
 from mkpxeinit.image.entry import CharDevice, File, Symlink, type_letter
@@ -45,6 +47,7 @@ Examples:
   mkpxeinit build --sysroot / --output /srv/tftp/office.img --cmdline 'panic=30'
   mkpxeinit build --sysroot DIR --module r8152 --module xhci_pci   (a USB network card)
   mkpxeinit build --sysroot DIR --hardware office.lspci            (just these machines' drivers)
+  mkpxeinit build --sysroot DIR --program iscsistart --file motd:/etc/motd
   mkpxeinit build --sysroot DIR --dry-run -v                       (what would go in, and why)
 """,
 )
@@ -89,6 +92,33 @@ Examples:
     help="Take this module too, and load it at boot; repeatable.",
 )
 @click.option(
+    "--program",
+    "programs",
+    multiple=True,
+    metavar="PATH",
+    help="Take this program of the tree too, with its libraries or its interpreter: a path in the tree, or a "
+    "name in its bin folders; repeatable.",
+)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="SRC:DST",
+    callback=_parsed(parse_file),
+    help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
+    r"tree, at the same place. A colon in a name is written \:. Repeatable.",
+)
+@click.option(
+    "--drop-in-dir",
+    "drop_ins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Folder of fragments (*.toml) that add modules, programs, files and hooks; repeatable. "
+    f"[default: {DROP_INS}]",
+)
+@click.option("--no-drop-ins", is_flag=True, help="Take no fragments.")
+@click.option(
     "--busybox",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -121,6 +151,10 @@ def command(
     hardware: tuple[Path, ...],
     hostonly: bool,
     modules: tuple[str, ...],
+    programs: tuple[str, ...],
+    files: tuple[GivenFile, ...],
+    drop_ins: tuple[Path, ...],
+    no_drop_ins: bool,
     busybox: Path | None,
     cmdline: str,
     compressor: Compressor | None,
@@ -145,6 +179,9 @@ def command(
             pci_classes=classes or None,
             hardware=(*hardware, *((Path("/sys"),) if hostonly else ())),
             compressor=compressor,
+            programs=programs,
+            files=files,
+            drop_ins=_folders(drop_ins, no_drop_ins),
         )
     )
     for note in decided.notes:
@@ -162,12 +199,19 @@ def command(
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
     result = build.write(decided)
-    files = sum(isinstance(item.entry, File) for item in decided.plan.items())
+    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
     seconds = time.monotonic() - start
     _log(
-        f"{printable(decided.output)}: {len(decided.modules)} modules, {files} files, "
+        f"{printable(decided.output)}: {len(decided.modules)} modules, {count} files, "
         f"{result.size} bytes, {seconds:.1f} s"
     )
+
+
+def _folders(given: tuple[Path, ...], none: bool) -> tuple[Path, ...]:
+    """Return the folders of drop-ins: those `given`, else the default, or none."""
+    if none and given:
+        raise UsageError("--no-drop-ins and --drop-in-dir: one of them only")
+    return () if none else given or (DROP_INS,)
 
 
 def _log_missing(missing: tuple[build.MissingFirmware, ...], every: bool) -> None:

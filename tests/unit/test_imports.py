@@ -17,6 +17,8 @@ ROWS = (
     ("busybox", "selection"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "image.assemble"),
     ("image.lz4", "image.unpack", "image.read", "image.catalogue", "image.extract"),
+    ("programs.loader", "programs.libraries", "programs.place", "programs.cache", "programs.script"),
+    ("programs.gather", "files", "dropins"),
     ("content",),
     ("build",),
     ("cli.build", "cli.boot", "cli.list", "cli.cat", "cli.extract"),
@@ -24,7 +26,7 @@ ROWS = (
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "cli"}
+EMPTY = {"kernel", "hardware", "image", "programs", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
