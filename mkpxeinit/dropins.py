@@ -105,6 +105,8 @@ def _file(fragment: _Fragment, where: str, table: dict[str, Any]) -> GivenFile:
     source = fragment.beside(fragment.text(table, "source", where)) if "source" in table else None
     tree = fragment.text(table, "sysroot", where) if "sysroot" in table else None
     target = tree if tree is not None and "target" not in table else fragment.text(table, "target", where)
+    if source is not None and target.endswith("/"):
+        target += source.name
     try:
         path = check_target(target, f"{where}target")
     except UsageError as error:

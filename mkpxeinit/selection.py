@@ -101,7 +101,7 @@ def select(
     for name in extra:
         want(_named(index, name), Reason("--module"))
     for name, why in added:
-        want(_named(index, name, str(why)), why)
+        want(_named(index, name, f"{why}: module"), why)
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
     if inventories:

@@ -66,9 +66,7 @@ class _Gathering:
             self.notes.append(f"{printable(path)}: every image has its busybox there")
             return
         if name in self.host.applets:
-            self.notes.append(
-                f"{shown(path)} takes the place of busybox's {name} in the image, for pxeinit too"
-            )
+            self.notes.append(f"{shown(path)} replaces busybox's {name} in the image, for pxeinit too")
         self._add(path, reason, ())
 
     def _looked_up(self, name: str, reason: Reason) -> str:

@@ -104,8 +104,8 @@ def read_conf(tree: Sysroot, path: str = CONF) -> Iterator[str]:
         item = todo.pop()
         if item.startswith("="):
             yield item[1:]
-        elif item not in seen and len(seen) < _MAX_CONFS and tree.is_file(item):
-            seen.add(item)
+        elif tree.is_file(item) and len(seen) < _MAX_CONFS and (real := str(tree.resolve(item))) not in seen:
+            seen.add(real)
             todo.extend(reversed(list(_conf_items(tree, item))))
 
 
