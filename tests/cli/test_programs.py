@@ -123,8 +123,5 @@ def test_ours_is_not_replaced(run: Run, root: Path, tmp_path: Path) -> None:
 def test_a_module_that_a_fragment_wants_in_vain(run: Run, root: Path, tmp_path: Path) -> None:
     folder = fragments(tmp_path / "d", 'modules = ["r816"]\n')
     done = run("build", "--sysroot", root, "-o", "image", "--drop-in-dir", folder)
-    assert done.code == 1
-    assert (
-        "mkpxeinit: drop-in site.toml r816: kernel 6.1.0-1-test has no such module; close to it"
-        in done.stderr
-    )
+    says = "mkpxeinit: drop-in site.toml: module r816: kernel 6.1.0-1-test has no such module; close to it: "
+    assert done.code == 1 and done.stderr.startswith(says)

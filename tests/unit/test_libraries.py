@@ -220,9 +220,12 @@ def check_image(tree: Sysroot, said: str, trace: str, folder: Path, busybox: Pat
     whole = {name: found for name, found in traced(said, tree) if isinstance(ours(tree, name), list)}
     image = imaged(tree, list(whole), folder / "image", busybox)
     again = dict(traced(in_chroot(image.root, trace), image))
-    assert again == {
-        name: [f"/{in_image(tuple(p[1:].split('/')))}" for p in paths] for name, paths in whole.items()
-    }
+    assert again == {name: [moved(path) for path in found] for name, found in whole.items()}
+
+
+def moved(path: str) -> str:
+    """Return where the image has a file of the tree."""
+    return f"/{in_image(tuple(path.split('/')[1:]))}"
 
 
 @pytest.mark.parametrize("is_merged", [False, True], ids=["unmerged", "merged"])
@@ -288,15 +291,25 @@ def is_elf(path: Path) -> bool:
 
 @pytest.mark.tree
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
-def test_as_ldd_finds_them_in_debian(suite: str) -> None:
+@pytest.mark.slow
+def test_as_ldd_finds_them_in_debian(suite: str, tmp_path: Path, host_busybox: Path) -> None:
     """Every dynamic program of the tree, against its own ldd."""
     from pxelab import trees
 
     tree = Sysroot.open(Path(trees.debian(suite)))
     programs = programs_of(tree)
     assert len(programs) > 300
-    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" ldd "$@"'
-    words = ["unshare", "--mount", "sh", "-c", script, str(tree.root), *programs]
-    said = subprocess.run(words, capture_output=True, check=True, timeout=300, text=True).stdout
-    said = "".join(f"== {line[:-1]}\n" if line[0] == "/" else f"{line}\n" for line in said.splitlines())
+    said = asked_ldd(tree.root, programs)
     assert compare(tree, said, GLIBC) == (len(programs), 0)
+    # And once more in an image that has them all: the tree's ldd, bash and loader are among them.
+    image = imaged(tree, [*programs, "/usr/bin/ldd"], tmp_path / "image", host_busybox)
+    again = dict(traced(asked_ldd(image.root, programs), image))
+    assert again == {name: [moved(path) for path in found] for name, found in traced(said, tree)}
+
+
+def asked_ldd(root: Path, programs: list[str]) -> str:
+    """Return what the tree's own ldd says about the programs, each after a line with `== `."""
+    script = 'mount -t proc proc "$0/proc" && exec chroot "$0" /usr/bin/bash /usr/bin/ldd "$@"'
+    words = ["unshare", "--mount", "sh", "-c", script, str(root), *programs]
+    said = subprocess.run(words, capture_output=True, check=True, timeout=300, text=True).stdout
+    return "".join(f"== {line[:-1]}\n" if line[0] == "/" else f"{line}\n" for line in said.splitlines())
