@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mkpxeinit import builtin, busybox, content, elf, resources, selection
+from mkpxeinit import builtin, busybox, content, dropins, elf, resources, selection
 from mkpxeinit.errors import SysrootError, UsageError, printable
+from mkpxeinit.files import GivenFile, collect
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.network import LeftOut, Network
 from mkpxeinit.hardware.pci import PciClass
@@ -18,6 +19,8 @@ from mkpxeinit.image.plan import Plan, make_plan
 from mkpxeinit.kernel import firmware, modprobed, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
+from mkpxeinit.programs import gather
+from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
 
 MAX_CMDLINE = 4096  # bytes; COMMAND_LINE_SIZE is 2048 or 4096
@@ -38,6 +41,9 @@ class Options:
     buses: tuple[str, ...] | None = None
     hardware: tuple[Path, ...] = ()
     compressor: compress.Compressor | None = None
+    programs: tuple[str, ...] = ()
+    files: tuple[GivenFile, ...] = ()
+    drop_ins: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     if config is None:
         notes.append(f"no configuration of kernel {release} in the tree: compressing with {compressor}")
 
+    added = dropins.read_drop_ins(options.drop_ins)
     index = kernel_index.read_index(tree, release)
     classes = options.pci_classes
     if classes is None:
@@ -106,6 +113,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         inventories,
         buses=options.buses,
         named=options.drivers,
+        added=added.modules,
         network=Network(candidates, symbols.reader(tree, index)),
     )
     chosen, present = builtin.split(index, chosen)
@@ -119,13 +127,21 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
     if lacking:
         remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
-    named = (name for given in options.modules for name in index.lookup(given) if name in chosen.names)
+    wanted = (*((each, Reason("--program")) for each in options.programs), *added.programs)
+    gathered = gather.gather(tree, wanted, gather.Host(machine, config or {}, frozenset(box.applets)))
+    loaded = (*options.modules, *(name for name, _ in added.modules))
+    named = tuple(dict.fromkeys(n for given in loaded for n in index.lookup(given) if n in chosen.names))
     segments = (
         content.modules(index, chosen, read, machine, found, reasons),
-        content.programs(box),
+        content.programs(box, gathered.items),
         content.client(resources.folder("init")),
-        content.configuration(release, options.cmdline, tuple(dict.fromkeys(named))),
+        content.configuration(release, options.cmdline, named),
     )
+    hooks = dropins.plan_hooks(added.hooks)
+    planned = {item.entry.path: item for each in segments for item in each.items}
+    given = collect(tree, (*options.files, *added.files), planned | {h.entry.path: h for h in hooks})
+    if more := (*hooks, *given):
+        segments = (*segments[:3], content.configuration(release, options.cmdline, named, more))
     return Build(
         release=release,
         output=options.output or Path(f"pxeinit-{release}.img"),
@@ -133,7 +149,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
-        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks),
+        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *gathered.notes),
         missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
     )

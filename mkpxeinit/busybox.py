@@ -30,12 +30,6 @@ _HINT = "install busybox-static into the tree or on this machine, or give one wi
 _NAME = re.compile(rb"[a-z0-9\[][a-z0-9_.+\[-]{0,31}")
 _RUN = re.compile(rb"(?:[a-z0-9\[][a-z0-9_.+\[-]{0,31}\0)+")
 
-# A kernel that also runs programs of a smaller machine, and the option that says so.
-_COMPAT = {
-    ("EM_X86_64", "EM_386"): "IA32_EMULATION",
-    ("EM_AARCH64", "EM_ARM"): "COMPAT",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Busybox:
@@ -101,10 +95,8 @@ def check(
     facts = elf.inspect(data, shown)
     if facts.interpreter is not None:
         raise ProgramError(f"{shown}: dynamic, needs {printable(facts.interpreter)}")
-    if machine is not None and facts.machine != machine:
-        option = _COMPAT.get((machine.name, facts.machine.name))
-        if option is None or config.get(option) != "y":
-            raise ProgramError(f"{shown}: for {facts.machine}, but the kernel is for {machine}")
+    if machine is not None and not elf.runs_on(facts.machine, machine, config):
+        raise ProgramError(f"{shown}: for {facts.machine}, but the kernel is for {machine}")
     applets = applet_names(data)
     if not applets:
         raise ProgramError(f"{shown}: no table of applets in it, so it is no busybox")

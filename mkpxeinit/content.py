@@ -1,6 +1,7 @@
 """What goes into an image: its four segments, the one that changes least first.
 
-modules: the kernel's; programs: busybox; client: `init/`; configuration: what this build was told.
+modules: the kernel's; programs: busybox and the tree's; client: `init/`; configuration: what this build
+was told, and the user's files.
 """
 
 import os
@@ -21,6 +22,7 @@ from mkpxeinit.image.plan import Planned, Segment, make_segment
 from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.release import MODULES
+from mkpxeinit.programs.gather import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
@@ -161,8 +163,11 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
     yield "modules.builtin", index.builtin_text
 
 
-def programs(busybox: Busybox) -> Segment:
-    """Return the segment of busybox and a link for each of its applets."""
+def programs(busybox: Busybox, gathered: Iterable[Planned] = ()) -> Segment:
+    """Return the segment of busybox, a link for each of its applets, and the programs `gathered`.
+
+    A program whose path is that of such a link takes its place.
+    """
     reason = Reason(busybox.origin)
     binary = PurePosixPath("bin/busybox")
     items = [
@@ -174,7 +179,8 @@ def programs(busybox: Busybox) -> Segment:
     for name in busybox.applets:
         if name != binary.name:
             items.append(Planned(Symlink(binary.with_name(name), binary.name), applet))
-    return make_segment("programs", items)
+    more = tuple(gathered)
+    return make_segment("programs", (*without(items, more), *more))
 
 
 def client(init: Path) -> Segment:
@@ -213,8 +219,10 @@ def client(init: Path) -> Segment:
     return make_segment("client", items)
 
 
-def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> Segment:
-    """Return the segment of what this build was told, which the client reads."""
+def configuration(
+    release: str, cmdline: str, extra_modules: Iterable[str], more: Iterable[Planned] = ()
+) -> Segment:
+    """Return the segment of what this build was told, which the client reads, and the user's files."""
     texts = {
         "etc/cmdline": (f"{cmdline}\n" if cmdline else "", "--cmdline"),
         "etc/pxeinit/release": (f"{release}\n", "the kernel that this image is for"),
@@ -224,10 +232,8 @@ def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> S
         "etc/passwd": ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
         "etc/group": ("root:x:0:\n", "names in listings"),
     }
-    return make_segment(
-        "configuration",
-        (
-            Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), Reason(reason))
-            for path, (text, reason) in texts.items()
-        ),
-    )
+    items = [
+        Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), Reason(reason))
+        for path, (text, reason) in texts.items()
+    ]
+    return make_segment("configuration", (*items, *more))

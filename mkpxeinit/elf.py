@@ -2,6 +2,7 @@
 
 import io
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +15,18 @@ from mkpxeinit.errors import ProgramError
 _NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
 
 _MAX_SECTIONS = 1 << 18  # the largest modules have some thousands
+
+# A kernel that also runs programs of a smaller machine, and the option that says so.
+_COMPAT = {
+    ("EM_X86_64", "EM_386"): "IA32_EMULATION",
+    ("EM_AARCH64", "EM_ARM"): "COMPAT",
+}
+
+# elf(5), d_tag; DF_1_NODEFLIB of d_val.
+_NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH, _FLAGS_1 = 1, 5, 10, 14, 15, 29, 0x6FFFFFFB
+_NODEFLIB = 0x800
+_MAX_SEGMENTS = 4096
+_MAX_TAGS = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,118 @@ class Elf:
 
     machine: Machine
     interpreter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """What a loader reads of an ELF file: see elf(5), Elf_Dyn. Texts are as they stand there.
+
+    `rpath` is None if there is none, or a RUNPATH besides, which makes loaders ignore it. `loadable`:
+    it is of type ET_DYN or ET_EXEC and has segments to be loaded.
+    """
+
+    machine: Machine
+    interpreter: str | None
+    loadable: bool
+    needed: tuple[str, ...] = ()
+    soname: str | None = None
+    rpath: str | None = None
+    runpath: str | None = None
+    no_default_folders: bool = False
+
+
+def runs_on(program: Machine, kernel: Machine, config: Mapping[str, str]) -> bool:
+    """Say whether a kernel for the machine `kernel`, configured so, runs programs for `program`."""
+    option = _COMPAT.get((kernel.name, program.name))
+    return program == kernel or (option is not None and config.get(option) == "y")
+
+
+def dynamic(data: bytes, shown: str) -> Dynamic:
+    """Return what a loader reads of the ELF file `data`, from its segments alone, as loaders do.
+
+    ProgramError, naming it `shown`, if it is none or damaged.
+    """
+    if not data.startswith(b"\x7fELF"):
+        raise ProgramError(f"{shown}: not an ELF file")
+    try:
+        return _dynamic(ELFFile(_Bounded(data)), data, shown)
+    except (ProgramError, MemoryError):
+        raise
+    except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
+        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _dynamic(elf: ELFFile, data: bytes, shown: str) -> Dynamic:
+    machine = Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
+    header = elf.structs.Elf_Phdr
+    start, size, count = elf["e_phoff"], elf["e_phentsize"], elf["e_phnum"]
+    if count > _MAX_SEGMENTS or (count and size != header.sizeof()) or start + size * count > len(data):
+        raise ProgramError(f"{shown}: damaged ELF file: {count} program headers at {start} do not fit")
+    interpreter, table, loads = None, b"", []
+    for number in range(count):
+        at = start + number * size
+        segment = header.parse(data[at : at + size])
+        offset, length = segment["p_offset"], segment["p_filesz"]
+        kind = segment["p_type"]
+        if kind in ("PT_INTERP", "PT_DYNAMIC", "PT_LOAD") and offset + length > len(data):
+            raise ProgramError(f"{shown}: truncated ELF file")
+        if kind == "PT_INTERP":
+            interpreter = _text(data[offset : offset + length], 0)
+        elif kind == "PT_DYNAMIC":
+            table = data[offset : offset + length]
+        elif kind == "PT_LOAD":
+            loads.append((segment["p_vaddr"], offset, length))
+    loadable = elf["e_type"] in ("ET_DYN", "ET_EXEC") and bool(loads)
+    tags = _tags(table, machine)
+    values = dict(tags)  # the last of several counts, but for DT_NEEDED
+    if not tags or _STRTAB not in values:
+        return Dynamic(machine, interpreter, loadable)
+    strings = _strings(data, loads, values[_STRTAB], values.get(_STRSZ, len(data)))
+
+    def text(tag: int) -> str | None:
+        return _text(strings, values[tag]) if tag in values else None
+
+    return Dynamic(
+        machine,
+        interpreter,
+        loadable,
+        tuple(dict.fromkeys(_text(strings, value) for tag, value in tags if tag == _NEEDED)),
+        text(_SONAME),
+        None if _RUNPATH in values else text(_RPATH),
+        text(_RUNPATH),
+        bool(values.get(_FLAGS_1, 0) & _NODEFLIB),
+    )
+
+
+def _tags(table: bytes, machine: Machine) -> list[tuple[int, int]]:
+    """Return the entries of the segment PT_DYNAMIC up to DT_NULL; those of loaders fit in 65536."""
+    entry = struct.Struct(("<" if machine.little_endian else ">") + ("QQ" if machine.bits == 64 else "II"))
+    whole = len(table) - len(table) % entry.size
+    tags: list[tuple[int, int]] = []
+    for tag, value in entry.iter_unpack(table[:whole]):
+        if tag == 0:
+            break
+        if len(tags) == _MAX_TAGS:
+            raise ValueError("no end of the dynamic section")
+        tags.append((tag, value))
+    return tags
+
+
+def _strings(data: bytes, loads: list[tuple[int, int, int]], address: int, size: int) -> bytes:
+    """Return the string table that is loaded to `address`, at most `size` bytes."""
+    for virtual, offset, length in loads:
+        if virtual <= address < virtual + length:
+            start = offset + address - virtual
+            return data[start : min(offset + length, start + size)]
+    raise ValueError("its string table is in no segment")
+
+
+def _text(strings: bytes, at: int) -> str:
+    """Return the text that begins at `at` and ends with a NUL."""
+    end = strings.find(b"\0", at)
+    if end < 0 or at > len(strings):
+        raise ValueError("a name has no end")
+    return strings[at:end].decode("utf-8", "surrogateescape")
 
 
 class _Bounded(io.BytesIO):

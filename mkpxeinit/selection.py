@@ -37,7 +37,7 @@ SOCKETS = ("af_packet", "unix")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
 # A blacklist of modprobe.d does not hide what is asked for by name.
-_BY_NAME = ("--module", "--driver", "carries the bus of", "NFS root", "sockets of the client")
+_BY_NAME = ("--module", "drop-in", "--driver", "carries the bus of", "NFS root", "sockets of the client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,15 @@ def select(
     *,
     buses: Collection[str] | None = None,
     named: Iterable[str] = (),
+    added: Iterable[tuple[str, Reason]] = (),
     network: Network | None = None,
 ) -> Selection:
     """Return what clients with devices of `classes`, on `buses` or of `inventories` need.
 
     Buses that are None: those of virtual machines, if the classes ask for Ethernet. To it come the modules
-    that `extra` names and the drivers that `named` names. `network` knows the kernel's network drivers;
-    without it only their place tells. KernelError if the kernel has no NFS client, or no module of a name;
-    HardwareError if an inventory has no network device.
+    that `extra` names, the drivers that `named` names, and the modules `added`, each with its reason.
+    `network` knows the kernel's network drivers; without it only their place tells. KernelError if the
+    kernel has no NFS client, or no module of a name; HardwareError if an inventory has no network device.
     """
     network = network or Network(index)
     classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())
@@ -97,6 +98,8 @@ def select(
         for found in _named(index, name, "--driver"):
             want((found,), Reason("--driver"))
             want(_carriers(index, network, found, notes), Reason("carries the bus of", found, wanted[found]))
+    for name, why in added:
+        want(_named(index, name, f"{why}: module"), why)
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
     if inventories:

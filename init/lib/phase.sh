@@ -1,13 +1,13 @@
 # shellcheck shell=dash
-# Running a phase: its name and time on the console, a break before it if asked, its hooks after it, and another try
-# after a failure.
+# Running a phase: its name and time on the console, a break before it if asked, its hooks before and after it, and
+# another try after a failure.
 
-# run_hooks PHASE: executes lib/pxeinit/hooks/PHASE/* of the image with the arguments PHASE NEWROOT.
+# run_hooks FOLDER PHASE: executes lib/pxeinit/hooks/FOLDER/* of the image with the arguments PHASE NEWROOT.
 run_hooks() {
     local hook
     for hook in /lib/pxeinit/hooks/"$1"/*; do
         [ -x "$hook" ] || continue
-        "$hook" "$1" "$new_root" || warn "the hook $hook failed with status $?"
+        "$hook" "$2" "$new_root" || warn "the hook $hook failed with status $?"
     done
 }
 
@@ -20,12 +20,14 @@ run_phase() {
         give_shell
     fi
     begin_phase "$name"
-    [ "$name" != switch ] || run_hooks switch
+    run_hooks "$name.before" "$name"
+    # Nothing comes after it.
+    [ "$name" != switch ] || run_hooks switch switch
     reset_backoff
     until "phase_$name" "$@"; do
         after_failure
     done
-    run_hooks "$name"
+    run_hooks "$name" "$name"
 }
 
 # begin_phase NAME: one line on the console, one in the state file.

@@ -9,7 +9,9 @@ from typing import TypeVar
 import click
 
 from mkpxeinit import build
+from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.files import GivenFile, parse_file
 from mkpxeinit.hardware.network import BUSES, LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
@@ -59,6 +61,7 @@ Examples:
   mkpxeinit build --sysroot / --output /srv/tftp/office.img --cmdline 'panic=30'
   mkpxeinit build --sysroot DIR --bus pci,virtio,usb               (USB network cards too)
   mkpxeinit build --sysroot DIR --hardware office.lspci            (just these machines' drivers)
+  mkpxeinit build --sysroot DIR --program iscsistart --file motd:/etc/motd
   mkpxeinit build --sysroot DIR --dry-run -v                       (what would go in, and why)
 """,
 )
@@ -120,6 +123,33 @@ Examples:
     help="Take this module too, and load it at boot by its name; repeatable.",
 )
 @click.option(
+    "--program",
+    "programs",
+    multiple=True,
+    metavar="PATH",
+    help="Take this program of the tree too, with its libraries or its interpreter: a path in the tree, or a "
+    "name in its bin folders; repeatable.",
+)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="SRC:DST",
+    callback=_parsed(parse_file),
+    help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
+    r"tree, at the same place. A colon in a name is written \:. Repeatable.",
+)
+@click.option(
+    "--drop-in-dir",
+    "drop_ins",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help=f"Folder of fragments (*.toml) that add modules, programs, files and hooks; repeatable. "
+    f"[default: {DROP_INS}]",
+)
+@click.option("--no-drop-ins", is_flag=True, help="Take no fragments.")
+@click.option(
     "--busybox",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -159,6 +189,10 @@ def command(
     buses: tuple[tuple[str, ...], ...],
     drivers: tuple[str, ...],
     modules: tuple[str, ...],
+    programs: tuple[str, ...],
+    files: tuple[GivenFile, ...],
+    drop_ins: tuple[Path, ...],
+    no_drop_ins: bool,
     busybox: Path | None,
     cmdline: str,
     compressor: Compressor | None,
@@ -185,6 +219,9 @@ def command(
             buses=tuple(dict.fromkeys(bus for each in buses for bus in each)) if buses else None,
             hardware=(*hardware, *((Path("/sys"),) if hostonly else ())),
             compressor=compressor,
+            programs=programs,
+            files=files,
+            drop_ins=_folders(drop_ins, no_drop_ins),
         )
     )
     for note in decided.notes:
@@ -203,12 +240,19 @@ def command(
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
     result = build.write(decided)
-    files = sum(isinstance(item.entry, File) for item in decided.plan.items())
+    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
     seconds = time.monotonic() - start
     _log(
-        f"{printable(decided.output)}: {len(decided.modules)} modules, {files} files, "
+        f"{printable(decided.output)}: {len(decided.modules)} modules, {count} files, "
         f"{result.size} bytes, {seconds:.1f} s"
     )
+
+
+def _folders(given: tuple[Path, ...], none: bool) -> tuple[Path, ...]:
+    """Return the folders of drop-ins: those `given`, else the default, or none."""
+    if none and given:
+        raise UsageError("--no-drop-ins and --drop-in-dir: one of them only")
+    return () if none else given or (DROP_INS,)
 
 
 def _log_missing(missing: tuple[build.MissingFirmware, ...], every: bool) -> None:

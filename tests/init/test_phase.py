@@ -72,6 +72,19 @@ def test_hooks_run_in_order_with_their_arguments(booting: FakeRoot) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", PHASES)
+def test_hooks_before_a_phase(booting: FakeRoot, name: str) -> None:
+    """Run between the beginning of their phase and its work, once, also if it fails and is tried again."""
+    text = '#!/bin/sh\necho "$1|$2|$#" >> /tmp/before; cat /run/pxeinit/state > /tmp/state'
+    booting.write(f"lib/pxeinit/hooks/{name}.before/50-x", text, 0o755)
+    booting.fake("mount", when="-t tmpfs -o mode", fails=[1, -1])
+    assert booting.boot().status == 0
+    late = "/newroot" if PHASES.index(name) > PHASES.index("writable") else ""
+    assert booting.read("tmp/before") == f"{name}|{late}|2"
+    if name != "early":  # when there is no state file yet
+        assert (booting.read("tmp/state") or "").splitlines()[-1].startswith(f"phase.{name}=")
+
+
 def test_hooks_of_a_phase_come_behind_it_and_those_of_switch_before(booting: FakeRoot) -> None:
     for name in ("root", "switch"):
         booting.write(f"lib/pxeinit/hooks/{name}/x", f"#!/bin/sh\nmount --hook {name}", 0o755)

@@ -23,6 +23,8 @@ ROWS = (
     ("image.lz4", "image.unpack", "image.read", "image.tree", "image.catalogue", "image.extract"),
     ("image.why", "image.compare"),
     ("coverage", "check"),
+    ("programs.loader", "programs.libraries", "programs.place", "programs.cache", "programs.script"),
+    ("programs.gather", "files", "dropins"),
     ("content",),
     ("build",),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
@@ -30,7 +32,7 @@ ROWS = (
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "cli"}
+EMPTY = {"kernel", "hardware", "image", "programs", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},

@@ -1,0 +1,1 @@
+"""Programs of the tree in the image: their libraries, interpreters and places; nothing is executed."""
