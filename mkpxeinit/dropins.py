@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mkpxeinit.errors import ProgramError, UsageError, os_cause, printable
-from mkpxeinit.files import GivenFile, check_target
+from mkpxeinit.files import GivenFile, check_target, resolve_host
 from mkpxeinit.image.entry import File
 from mkpxeinit.image.plan import Planned
 from mkpxeinit.reason import Reason
@@ -48,7 +48,7 @@ class _Fragment:
         self.path = path
         self.reason = Reason("drop-in", printable(path.name))
         try:
-            text = read_regular(path.resolve(), _MAX_FRAGMENT).decode("utf-8")
+            text = read_regular(resolve_host(path, self.reason), _MAX_FRAGMENT).decode("utf-8")
             self.table = tomllib.loads(text)
         except OSError as error:
             raise ProgramError(f"{printable(path)}: {os_cause(error)}") from error
@@ -93,6 +93,13 @@ class _Fragment:
             raise self.fail(f"{where}{key}", "missing" if key not in table else "not a text")
         return value
 
+    def check_exists(self, path: Path, key: str) -> Path:
+        """Return `path` with links resolved; an error that names `key` if it is not there."""
+        try:
+            return resolve_host(path, self.reason)
+        except ProgramError as error:
+            raise self.fail(key, str(error)) from error
+
     def beside(self, text: str) -> Path:
         """Return the host path `text`, which counts from the fragment's folder."""
         return self.path.parent / text
@@ -111,8 +118,8 @@ def _file(fragment: _Fragment, where: str, table: dict[str, Any]) -> GivenFile:
         path = check_target(target, f"{where}target")
     except UsageError as error:
         raise ProgramError(f"{printable(fragment.path)}: {error}; {_SEE}") from error
-    if source is not None and not source.exists():
-        raise fragment.fail(f"{where}source", f"{printable(source)}: no such file")
+    if source is not None:
+        fragment.check_exists(source, f"{where}source")
     return GivenFile(source, tree, path, fragment.reason)
 
 
@@ -139,7 +146,7 @@ def _hooks(fragment: _Fragment, where: str, table: dict[str, Any]) -> list[Hook]
 
 def _script(fragment: _Fragment, path: Path, key: str) -> bytes:
     try:
-        data = read_regular(path.resolve(), _MAX_SCRIPT)
+        data = read_regular(fragment.check_exists(path, key), _MAX_SCRIPT)
     except OSError as error:
         raise fragment.fail(key, f"{printable(path)}: {os_cause(error)}") from error
     if not data.startswith((b"#!", b"\x7fELF")):

@@ -27,6 +27,9 @@ _NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH, _FLAGS_1 = 1, 5, 10, 14, 15
 _NODEFLIB = 0x800
 _MAX_SEGMENTS = 4096
 _MAX_TAGS = 65536
+_MAX_NEEDED = 4096
+_MAX_NAME = 4096  # bytes, PATH_MAX: what is longer cannot be opened
+_MAX_FOLDERS = 65536  # bytes of an RPATH
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +119,20 @@ def _dynamic(elf: ELFFile, data: bytes, shown: str) -> Dynamic:
         return Dynamic(machine, interpreter, loadable)
     strings = _strings(data, loads, values[_STRTAB], values.get(_STRSZ, len(data)))
 
-    def text(tag: int) -> str | None:
-        return _text(strings, values[tag]) if tag in values else None
+    def text(tag: int, limit: int) -> str | None:
+        return _text(strings, values[tag], limit) if tag in values else None
 
+    needed = [value for tag, value in tags if tag == _NEEDED]
+    if len(needed) > _MAX_NEEDED:
+        raise ValueError(f"needs {len(needed)} libraries")
     return Dynamic(
         machine,
         interpreter,
         loadable,
-        tuple(dict.fromkeys(_text(strings, value) for tag, value in tags if tag == _NEEDED)),
-        text(_SONAME),
-        None if _RUNPATH in values else text(_RPATH),
-        text(_RUNPATH),
+        tuple(dict.fromkeys(_text(strings, value) for value in needed)),
+        text(_SONAME, _MAX_NAME),
+        None if _RUNPATH in values else text(_RPATH, _MAX_FOLDERS),
+        text(_RUNPATH, _MAX_FOLDERS),
         bool(values.get(_FLAGS_1, 0) & _NODEFLIB),
     )
 
@@ -154,11 +160,11 @@ def _strings(data: bytes, loads: list[tuple[int, int, int]], address: int, size:
     raise ValueError("its string table is in no segment")
 
 
-def _text(strings: bytes, at: int) -> str:
-    """Return the text that begins at `at` and ends with a NUL."""
-    end = strings.find(b"\0", at)
-    if end < 0 or at > len(strings):
-        raise ValueError("a name has no end")
+def _text(strings: bytes, at: int, limit: int = _MAX_NAME) -> str:
+    """Return the text that begins at `at` and ends with a NUL, at most `limit` bytes long."""
+    end = strings.find(b"\0", at, at + limit + 1)
+    if end < 0:
+        raise ValueError("a name has no end, or is too long")
     return strings[at:end].decode("utf-8", "surrogateescape")
 
 

@@ -111,11 +111,18 @@ def _host_path(tree: Sysroot, given: GivenFile) -> tuple[Path, str]:
             return tree.resolve(path), tree.show(path)
         except SysrootError as error:
             raise SysrootError(f"{error} ({given.reason}); SRC:DST takes a file of this machine") from error
+    return resolve_host(given.source, given.reason), printable(given.source)
+
+
+def resolve_host(path: Path, reason: Reason) -> Path:
+    """Return `path` of this machine, links resolved; ProgramError if there is no such file."""
     try:
-        return given.source.resolve(strict=True), printable(given.source)
-    except (OSError, RuntimeError) as error:
-        cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
-        raise ProgramError(f"{printable(given.source)}: {cause} ({given.reason})") from error
+        return path.resolve(strict=True)
+    except OSError as error:
+        cause = os_cause(error)
+    except (RuntimeError, ValueError) as error:  # links in circles, a NUL
+        cause = printable(str(error))
+    raise ProgramError(f"{printable(path)}: {cause} ({reason})")
 
 
 def _through(path: PurePosixPath, links: Mapping[PurePosixPath, str]) -> PurePosixPath:

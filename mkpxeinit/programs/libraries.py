@@ -17,6 +17,7 @@ from mkpxeinit.sysroot import Sysroot, read_regular
 
 MAX_FILE = 512 << 20  # bytes
 _MAX_LIBRARIES = 4096
+_MAX_LOOKS = 100_000
 _TOKEN = re.compile(r"\$(?:(ORIGIN|LIB|PLATFORM)|\{(ORIGIN|LIB|PLATFORM)\})")
 # musl's loader is the C library, whatever part of it a program asks for.
 _MUSL_SELF = re.compile(r"lib(?:c|pthread|rt|m|dl|util|xnet)\.")
@@ -100,6 +101,7 @@ class _Search:
         self._main = main
         self._objects = [main, rtld]
         self._found: list[Library] = []
+        self._looks = 0
 
     def _loaded_loader(self, main: _Object) -> _Object:
         path = self._loader.path
@@ -176,6 +178,9 @@ class _Search:
 
     def _candidate(self, path: str) -> Binary | None:
         """Return the file that a loader would open, None if there is none; ProgramError if it would stop."""
+        self._looks += 1
+        if self._looks > _MAX_LOOKS:
+            raise ProgramError(f"{self._shown}: its libraries could be in more than {_MAX_LOOKS} places")
         try:
             self._tree.resolve(path)
         except SysrootError:

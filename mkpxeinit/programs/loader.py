@@ -16,6 +16,7 @@ from mkpxeinit.sysroot import Sysroot, read_regular
 CONF = "/etc/ld.so.conf"
 _MAX_LOADER = 64 << 20  # bytes
 _MAX_CONFS = 256
+_MAX_FOUND = 4096
 _MUSL_FOLDERS = "/lib:/usr/local/lib:/usr/lib"
 
 # glibc's system_dirs in the loader itself: names that end with `/`, each ended by a NUL.
@@ -111,7 +112,7 @@ def read_conf(tree: Sysroot, path: str = CONF) -> Iterator[str]:
 
 def _conf_items(tree: Sysroot, path: str) -> Iterator[str]:
     """Yield what the file `path` says: the names of included files, and folders after a `=`."""
-    for line in tree.read_text(path).splitlines():
+    for line in tree.read_text(path).split("\n"):
         words = line.partition("#")[0].split()
         if not words or words[0].lower() == "hwcap":
             continue
@@ -127,7 +128,10 @@ def _conf_items(tree: Sysroot, path: str) -> Iterator[str]:
 
 
 def expand(tree: Sysroot, pattern: str) -> list[str]:
-    """Return the paths in the tree that the absolute `pattern` means, sorted, as glob(7) says."""
+    """Return the paths in the tree that the absolute `pattern` means, sorted, as glob(7) says.
+
+    ProgramError if it means thousands, as links in circles can make it.
+    """
     found = [""]
     for part in (part for part in pattern.split("/") if part):
         if not re.search(r"[*?[]", part):
@@ -140,4 +144,6 @@ def expand(tree: Sysroot, pattern: str) -> list[str]:
             for name in tree.list(folder or "/")
             if fnmatch.fnmatchcase(name, part) and (not name.startswith(".") or part.startswith("."))
         ]
+        if len(found) > _MAX_FOUND:
+            raise ProgramError(f"{tree.show(pattern)}: more than {_MAX_FOUND} files ({CONF} includes them)")
     return [path for path in found if tree.exists(path)]

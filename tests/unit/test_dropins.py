@@ -102,6 +102,9 @@ script = "sub/go.sh"
         (f"{HOOK}order = 100", "order: not a number from 0 to 99"),
         (f"{HOOK}order = true", "order: not a number"),
         (f"{HOOK}{HOOK}x = 1", "[[hooks]] 2, x: unknown key"),
+        ('[[hooks]]\nphase = "root"\nscript = "loop"', "[[hooks]] 1, script: "),
+        ('[[files]]\nsource = "loop"\ntarget = "/x"', "[[files]] 1, source: "),
+        ('[[files]]\nsource = "a\\u0000b"\ntarget = "/x"', "embedded null"),
         ("x = " + "[" * 3000, ""),
         ("\xff", ":1: not UTF-8"),
     ],
@@ -109,6 +112,7 @@ script = "sub/go.sh"
 def test_wrong_fragments(tmp_path: Path, text: str, says: str) -> None:
     make_tree(tmp_path, {"go": "#!/bin/sh\n", "text": "text", "a b": "#!/bin/sh\n"})
     os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "x.toml").write_bytes(text.encode("latin-1"))
     with pytest.raises(ProgramError) as caught:
         read_drop_ins([tmp_path])
@@ -126,6 +130,10 @@ def test_folders(tmp_path: Path) -> None:
         assert read_drop_ins([DEFAULT]).modules == ()
     (tmp_path / "x.toml").symlink_to("none")
     with pytest.raises(ProgramError, match=r"/x.toml: No such file"):
+        read_drop_ins([tmp_path])
+    (tmp_path / "x.toml").unlink()
+    (tmp_path / "x.toml").symlink_to("x.toml")
+    with pytest.raises(ProgramError, match=r"/x.toml: "):
         read_drop_ins([tmp_path])
 
 

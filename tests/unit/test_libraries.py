@@ -1,5 +1,6 @@
 """Library closures against real loaders: glibc's and musl's, in a chroot; `ldd` over a whole Debian."""
 
+import itertools
 import os
 import platform
 import random
@@ -91,6 +92,26 @@ def world(chance: random.Random, interpreter: str) -> Tree:
             interpreter=interpreter,
             flags_1=NODEFLIB if chance.random() < 0.1 else 0,
         )
+    return tree
+
+
+def chains(interpreter: str) -> Tree:
+    """Return programs of three objects in a row, with every mix of RPATH and RUNPATH.
+
+    The last library is in /usr/lib too, for every second one, so that what is found first matters.
+    """
+    folders = (None, "/opt/a:/opt/b", "$ORIGIN/../opt/b:$ORIGIN/../a")
+    tree: dict[str, str | bytes | Link | None] = {}
+    for number, (rpath, runpath, its_rpath, its_runpath) in enumerate(itertools.product(folders, repeat=4)):
+        a, b, c = (f"lib{letter}{number}.so" for letter in "abc")
+        program = linked([a], interpreter=interpreter, rpath=rpath, runpath=runpath)
+        tree[f"/bin/p{number}"] = program
+        tree[f"/usr/lib/{a}"] = linked([b], soname=a, rpath=its_rpath, runpath=its_runpath)
+        tree[f"/opt/b/{b}"] = linked([c], soname=b)
+        tree[f"/opt/a/{c}"] = linked(soname=c)
+        if number % 2:
+            tree[f"/usr/lib/{c}"] = linked(soname=c)
+            tree[f"/usr/lib/{b}"] = linked([c], soname=b)
     return tree
 
 
@@ -251,6 +272,17 @@ def test_as_musl_finds_them(tmp_path: Path, host_busybox: Path, seed: int, is_me
     said = in_chroot(tree.root, trace)
     found, failed = compare(tree, said, MUSL)
     assert found + failed == 25 and found >= 2
+    check_image(tree, said, trace, tmp_path, host_busybox)
+
+
+@pytest.mark.parametrize("loader", [GLIBC, MUSL], ids=["glibc", "musl"])
+def test_every_mix_of_rpath_and_runpath(tmp_path: Path, host_busybox: Path, loader: str) -> None:
+    tree = prepare(tmp_path / "tree", chains(loader), False, loader, host_busybox)
+    start = f"{TRACE} $p" if loader == GLIBC else f"{loader} --list $p"
+    trace = f'for p in /bin/p*; do echo "== $p"; {start}; done'
+    said = in_chroot(tree.root, trace)
+    found, failed = compare(tree, said, loader)
+    assert found + failed == 81 and found > 40 and failed > 5
     check_image(tree, said, trace, tmp_path, host_busybox)
 
 

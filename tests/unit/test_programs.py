@@ -354,6 +354,25 @@ def test_conf_files_that_include_each_other_end(tmp_path: Path) -> None:
     assert list(read_conf(Sysroot.open(make_tree(tmp_path, tree)))) == ["/opt/b", "/opt/a"]
 
 
+def test_searches_that_would_not_end(tmp_path: Path) -> None:
+    """Names, folders and patterns without measure: an error, and soon."""
+    for needed, more, says in (
+        (["x" * 5000], {}, "a name has no end, or is too long"),
+        ([f"lib{n}.so" for n in range(5000)], {}, "needs 5000 libraries"),
+        (["libx.so.1"], {"rpath": ":".join(["/a"] * 40000)}, "a name has no end, or is too long"),
+    ):
+        with pytest.raises(ProgramError, match=says):
+            elf_reader.dynamic(linked(needed, interpreter=GLIBC, **more), "x")  # type: ignore[arg-type]
+    names = [f"lib{n}.so" for n in range(40)]
+    many: Tree = {f"opt/{name}": linked(soname=name) for name in names}
+    with pytest.raises(ProgramError, match="could be in more than 100000 places"):
+        gathered(tmp_path / "a", {**hostile(names, rpath=":" * 5000 + "/opt"), **many}, "tool")
+    circles: Tree = {f"c{n}": Link("/") for n in range(9)}
+    tree = Sysroot.open(make_tree(tmp_path / "b", {**circles, "etc/ld.so.conf": f"include {'/*' * 20}\n"}))
+    with pytest.raises(ProgramError, match="more than 4096 files"):
+        list(read_conf(tree))
+
+
 def test_musl(tmp_path: Path) -> None:
     tree: Tree = {
         "lib/ld-musl-x86_64.so.1": linked(),
