@@ -9,7 +9,7 @@ from pathlib import Path
 from mkpxeinit import busybox, content, elf, resources, selection
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.hardware.inventory import read_inventory
-from mkpxeinit.hardware.network import LeftOut, Network
+from mkpxeinit.hardware.network import LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image.output import replacing
@@ -104,7 +104,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         inventories,
         buses=options.buses,
         named=options.drivers,
-        network=Network(index, symbols.reader(tree, index)),
+        read=symbols.reader(tree, release),
     )
     read = content.read_modules(tree, index, chosen)
     reasons = content.firmware_reasons(read)

@@ -26,6 +26,7 @@ from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.network import BUSES, LeftOut, Network, left_out
 from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass, names_network, network_place
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
+from mkpxeinit.kernel.symbols import ReadImports
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
@@ -85,16 +86,16 @@ def select(
     *,
     buses: Collection[str] | None = None,
     named: Iterable[str] = (),
-    network: Network | None = None,
+    read: ReadImports | None = None,
 ) -> Selection:
     """Return what clients with devices of `classes`, on `buses` or of `inventories` need.
 
     Buses that are None: those of virtual machines, if the classes ask for Ethernet. To it come the modules
-    that `extra` names and the drivers that `named` names. `network` knows the kernel's network drivers;
-    without it only their place tells. KernelError if the kernel has no NFS client, or no module of a name;
+    that `extra` names and the drivers that `named` names. `read` reads modules' imports; without it only
+    their place tells what is a network driver. KernelError if the kernel has no NFS client, or no module of a name;
     HardwareError if an inventory has no network device.
     """
-    network = network or Network(index)
+    network = Network(index, read)
     classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())
     wanted: dict[str, Reason] = {}
     notes: list[str] = []
