@@ -92,8 +92,8 @@ def select(
 
     Buses that are None: those of virtual machines, if the classes ask for Ethernet. To it come the modules
     that `extra` names and the drivers that `named` names. `read` reads modules' imports; without it only
-    their place tells what is a network driver. KernelError if the kernel has no NFS client, or no module of a name;
-    HardwareError if an inventory has no network device.
+    their place tells what is a network driver. KernelError if the kernel has no NFS client, or no module
+    of a name; HardwareError if an inventory has no network device.
     """
     network = Network(index, read)
     classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())

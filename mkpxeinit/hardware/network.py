@@ -116,11 +116,10 @@ class Network:
 
         What is built in is not among them.
         """
-        modules = {
-            name: each for name, each in self._index.modules.items() if name not in self._index.builtin
-        }
+        modules = self._index.modules
         self._look(name for name, each in modules.items() if network_place(each.path))
-        return tuple(found for name in modules if (found := self._known.get(name)))
+        names = (name for name in modules if name not in self._index.builtin)
+        return tuple(found for name in names if (found := self._known.get(name)))
 
     def buses(self, name: str) -> frozenset[str]:
         """Return the buses of a module's aliases, as in BUSES; others by how their modaliases begin."""

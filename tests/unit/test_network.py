@@ -257,6 +257,7 @@ def test_left_out(read: ReadImports, index: ModuleIndex, name: str, reason: str,
 
 def test_left_out_is_all_the_rest(read: ReadImports, network: Network, index: ModuleIndex) -> None:
     selection = chosen(read, index, "02")
+    network.on("pci")
     everything = {each.name for each in network.known()}
     assert {each.name for each in selection.left_out} == everything - selection.names
     phys = {each.name: each.reason for each in chosen(read, index, "usb").left_out}
