@@ -10,7 +10,7 @@ from mkpxeinit import builtin, busybox, content, dropins, elf, resources, select
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.files import GivenFile, collect
 from mkpxeinit.hardware.inventory import read_inventory
-from mkpxeinit.hardware.network import LeftOut, Network
+from mkpxeinit.hardware.network import LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image import reasons as reasons_file
@@ -114,7 +114,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         buses=options.buses,
         named=options.drivers,
         added=added.modules,
-        network=Network(candidates, symbols.reader(tree, index)),
+        read=symbols.reader(tree, release),
     )
     chosen, present = builtin.split(index, chosen)
     read = content.read_modules(tree, index, chosen)

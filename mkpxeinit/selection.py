@@ -28,6 +28,7 @@ from mkpxeinit.hardware.network import BUSES, LeftOut, Network, left_out
 from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass, names_network, network_place
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.kernel.modprobed import refuse
+from mkpxeinit.kernel.symbols import ReadImports
 from mkpxeinit.reason import Reason
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
@@ -74,16 +75,17 @@ def select(
     buses: Collection[str] | None = None,
     named: Iterable[str] = (),
     added: Iterable[tuple[str, Reason]] = (),
-    network: Network | None = None,
+    read: ReadImports | None = None,
 ) -> Selection:
     """Return what clients with devices of `classes`, on `buses` or of `inventories` need.
 
     Buses that are None: those of virtual machines, if the classes ask for Ethernet. To it come the modules
     that `extra` names, the drivers that `named` names, and the modules `added`, each with its reason.
-    `network` knows the kernel's network drivers; without it only their place tells. KernelError if the
-    kernel has no NFS client, or no module of a name; HardwareError if an inventory has no network device.
+    `read` reads modules' imports; without it only their place tells what is a network driver. KernelError
+    if the kernel has no NFS client, or no module of a name; HardwareError if an inventory has no network
+    device.
     """
-    network = network or Network(index)
+    network = Network(index, read)
     classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())
     wanted: dict[str, Reason] = {}
     notes: list[str] = []

@@ -111,14 +111,15 @@ class Network:
         self._look(names)
         return tuple(found for name in names if (found := self._known[name]))
 
-    def is_builtin(self, name: str) -> bool:
-        """Say whether the driver `name` is part of the kernel."""
-        return name in self._index.builtin
-
     def known(self) -> tuple[NetworkDriver, ...]:
-        """Return all modules under drivers/net, and those elsewhere that have been found by symbols."""
-        self._look(each.name for each in self._index.modules.values() if network_place(each.path))
-        return tuple(found for name in self._index.modules if (found := self._known.get(name)))
+        """Return all modules under drivers/net, and those elsewhere that have been found by symbols.
+
+        What is built in is not among them.
+        """
+        modules = self._index.modules
+        self._look(name for name, each in modules.items() if network_place(each.path))
+        names = (name for name in modules if name not in self._index.builtin)
+        return tuple(found for name in names if (found := self._known.get(name)))
 
     def buses(self, name: str) -> frozenset[str]:
         """Return the buses of a module's aliases, as in BUSES; others by how their modaliases begin."""
@@ -145,7 +146,9 @@ class Network:
         found: dict[Module, str] = {}
         for module in self._index.modules.values():
             place = network_place(module.path)
-            if place is None or module.name in names or self.buses(module.name) - {"auxiliary"}:
+            if place is None or module.name in self._index.builtin or module.name in names:
+                continue
+            if self.buses(module.name) - {"auxiliary"}:
                 continue
             for leader in module.needs:
                 if leader in names and self.buses(leader) and self._kind(leader) == place:
@@ -178,9 +181,9 @@ class Network:
                 self._known[module.name] = NetworkDriver(module.name, *kind, self.buses(module.name))
 
     def _may_be(self, module: Module) -> bool:
-        """Say whether a module outside of drivers/net is worth reading."""
+        """Say whether a module outside of drivers/net is worth reading; what is built in has no file."""
         if module.name in self._index.builtin:
-            return False  # no file
+            return False
         parts = module.path.split("/")
         if parts[0] == "kernel" and (len(parts) < 4 or parts[1] != "drivers" or _OTHER.fullmatch(parts[2])):
             return False
@@ -216,11 +219,7 @@ def left_out(
 
     `subs` are the subclasses of class 02 that were wanted, `buses` the buses.
     """
-    return tuple(
-        _why_not(driver, subs, buses)
-        for driver in network.known()
-        if driver.name not in taken and not network.is_builtin(driver.name)
-    )
+    return tuple(_why_not(driver, subs, buses) for driver in network.known() if driver.name not in taken)
 
 
 def _why_not(driver: NetworkDriver, subs: Collection[str], buses: Collection[str]) -> LeftOut:

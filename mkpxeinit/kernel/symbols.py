@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from mkpxeinit import elf
 from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause
 from mkpxeinit.image import compress
-from mkpxeinit.kernel.index import Module, ModuleIndex
+from mkpxeinit.kernel.index import Module
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot, read_regular
 
@@ -16,8 +16,8 @@ Imports = dict[str, frozenset[str] | MkpxeinitError]
 ReadImports = Callable[[Iterable[Module], Collection[str]], Imports]
 
 
-def reader(sysroot: Sysroot, index: ModuleIndex) -> ReadImports:
-    """Return a function that reads the imported symbols of modules of `index`, several side by side.
+def reader(sysroot: Sysroot, release: str) -> ReadImports:
+    """Return a function that reads the imported symbols of modules of a release, several side by side.
 
     It takes the modules and the symbols that matter; of a module that has none of these it returns an
     empty set, and for one that cannot be read the error.
@@ -30,7 +30,7 @@ def reader(sysroot: Sysroot, index: ModuleIndex) -> ReadImports:
 
         def one(module: Module) -> frozenset[str] | MkpxeinitError:
             try:
-                return _imports(sysroot, index.release, module, needles)
+                return _imports(sysroot, release, module, needles)
             except MkpxeinitError as error:
                 return error
 

@@ -12,7 +12,7 @@ from random import Random
 from mkpxeinit.hardware.network import Network
 from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name, plain_path, read_index
-from mkpxeinit.kernel.symbols import reader
+from mkpxeinit.kernel.symbols import ReadImports, reader
 from mkpxeinit.sysroot import Sysroot
 
 MODPROBE = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin:/bin")
@@ -30,6 +30,7 @@ class RealKernel:
     release: str
     index: ModuleIndex
     network: Network
+    read: ReadImports
 
     def bytes_of(self, module: Module) -> bytes:
         """Return a module, unpacked."""
@@ -71,9 +72,14 @@ def real_kernel(suite: str, architecture: str) -> RealKernel:
     kernel = kernels.debian(suite, architecture)
     tree = Sysroot.open(kernel.path)
     index = read_index(tree, kernel.release)
-    network = Network(index, reader(tree, index))
+    read = reader(tree, kernel.release)
     return RealKernel(
-        f"{suite} {architecture}, {kernel.release}", kernel.path, kernel.release, index, network
+        f"{suite} {architecture}, {kernel.release}",
+        kernel.path,
+        kernel.release,
+        index,
+        Network(index, read),
+        read,
     )
 
 

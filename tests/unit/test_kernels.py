@@ -6,7 +6,6 @@
 import random
 import shutil
 from collections import Counter
-from dataclasses import replace
 from pathlib import PurePath
 
 import pytest
@@ -15,10 +14,8 @@ from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.network import BUSES, REGISTER, Network
 from mkpxeinit.hardware.pci import PciClass, network_place
 from mkpxeinit.kernel.index import Module
-from mkpxeinit.kernel.symbols import reader
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selection, closure, select
-from mkpxeinit.sysroot import Sysroot
 from tests.unit.kernels import RealKernel, device_of, real_kernel, undefined_symbols
 
 pytestmark = [
@@ -120,12 +117,11 @@ def folder(module: Module, depth: int) -> str:
 
 def chosen(kernel: RealKernel, *classes: str, buses: tuple[str, ...] | None = None) -> Selection:
     parsed = [PciClass.parse(each) for each in classes]
-    return select(kernel.index, parsed, buses=buses, network=kernel.network)
+    return select(kernel.index, parsed, buses=buses, read=kernel.read)
 
 
 def test_what_class_02_takes_and_leaves_out(kernel: RealKernel) -> None:
-    fresh = replace(kernel, network=Network(kernel.index, reader(Sysroot.open(kernel.root), kernel.index)))
-    selection = chosen(fresh, "02")
+    selection = chosen(kernel, "02")
     direct = [each.module for each in selection.modules if str(each.reason) == "PCI class 02"]
     print(f"{kernel.title}: class 02 takes {len(direct)} drivers of {len(selection.modules)} modules")
     for place, count in sorted(Counter(folder(each, 3) for each in direct).items()):
@@ -138,7 +134,9 @@ def test_what_class_02_takes_and_leaves_out(kernel: RealKernel) -> None:
     assert {"mlx4_en", "e1000e", "r8169", "virtio_net", "hv_netvsc", "xen_netfront"} <= selection.names
     assert selection.names.isdisjoint({"iwlwifi", "ath9k", "r8152", "slip"})
     assert selection.names.isdisjoint(each.name for each in selection.left_out)
-    everything = {each.name for each in fresh.network.known()}
+    network = Network(kernel.index, kernel.read)
+    network.on("pci")
+    everything = {each.name for each in network.known()}
     assert everything == {each.name for each in selection.left_out} | (selection.names & everything)
     # What an option is said to take, it takes.
     for options in {each.options for each in selection.left_out if "--bus" in each.options}:

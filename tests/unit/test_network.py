@@ -1,5 +1,6 @@
 """Network drivers by symbols and by bus, what requests what, and what is left out."""
 
+import dataclasses
 import lzma
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -13,7 +14,7 @@ from mkpxeinit.hardware.inventory import Inventory, parse
 from mkpxeinit.hardware.network import BUSES, REGISTER, Network
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.kernel.index import Module, ModuleIndex, read_index
-from mkpxeinit.kernel.symbols import Imports, reader
+from mkpxeinit.kernel.symbols import Imports, ReadImports, reader
 from mkpxeinit.selection import Selection, select
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.objects import object_file, tree_with
@@ -66,15 +67,20 @@ def index(root: Path) -> ModuleIndex:
 
 
 @pytest.fixture
-def network(root: Path, index: ModuleIndex) -> Network:
-    return Network(index, reader(Sysroot.open(root), index))
+def read(root: Path) -> ReadImports:
+    return reader(Sysroot.open(root), RELEASE)
 
 
-def chosen(network: Network, index: ModuleIndex, *words: str, named: tuple[str, ...] = ()) -> Selection:
+@pytest.fixture
+def network(index: ModuleIndex, read: ReadImports) -> Network:
+    return Network(index, read)
+
+
+def chosen(read: ReadImports, index: ModuleIndex, *words: str, named: tuple[str, ...] = ()) -> Selection:
     """Select by words as `02`, a class, and `usb`, a bus; without a bus those of virtual machines."""
     classes = [PciClass.parse(word) for word in words if word not in BUSES]
     buses = tuple(word for word in words if word in BUSES) or None
-    return select(index, classes, buses=buses, named=named, network=network)
+    return select(index, classes, buses=buses, named=named, read=read)
 
 
 @pytest.mark.parametrize("bits", [32, 64])
@@ -107,10 +113,10 @@ def test_reading_packed_lacking_and_damaged_modules(root: Path, index: ModuleInd
     (folder / "modules.dep").write_text(text.replace("r8168.ko", "r8168.ko.xz"))
     tree = Sysroot.open(root)
     index = read_index(tree, RELEASE)
-    read = reader(tree, index)([index.modules[name] for name in names], REGISTER)
-    assert read["r8168"] == frozenset(ETHERNET) and read["notifier"] == frozenset()
-    assert isinstance(read["canny"], MkpxeinitError) and isinstance(read["slgt"], MkpxeinitError)
-    selection = chosen(Network(index, reader(tree, index)), index, "02")
+    found = reader(tree, RELEASE)([index.modules[name] for name in names], REGISTER)
+    assert found["r8168"] == frozenset(ETHERNET) and found["notifier"] == frozenset()
+    assert isinstance(found["canny"], MkpxeinitError) and isinstance(found["slgt"], MkpxeinitError)
+    selection = chosen(reader(tree, RELEASE), index, "02")
     assert "r8168" in selection.names
     for name in ("canny", "slgt"):
         (note,) = (note for note in selection.notes if f"/{name}.ko: " in note)
@@ -126,45 +132,44 @@ def test_kinds_by_symbols(network: Network) -> None:
     assert network.driver("tunnel") is None and network.driver("r8168") is not None
 
 
-def test_what_is_not_read(root: Path, index: ModuleIndex) -> None:
+def test_what_is_not_read(index: ModuleIndex, read: ReadImports) -> None:
     """Places without network drivers, other classes, no device: a large kernel would take seconds."""
-    inner = reader(Sysroot.open(root), index)
-    read: list[str] = []
+    names: list[str] = []
 
     def noted(modules: Iterable[Module], among: Collection[str]) -> Imports:
         some = tuple(modules)
-        read.extend(module.name for module in some)
-        return inner(some, among)
+        names.extend(module.name for module in some)
+        return read(some, among)
 
     network = Network(index, noted)
     for bus in BUSES:
         network.on(bus)
-    assert set(read).isdisjoint({"drm", "nvidia", "tunnel", "e1000", "usb_storage", "snd_hda"})
-    assert len(read) == len(set(read)) and set(BY_SYMBOLS) <= set(read)
+    assert set(names).isdisjoint({"drm", "nvidia", "tunnel", "e1000", "usb_storage", "snd_hda"})
+    assert len(names) == len(set(names)) and set(BY_SYMBOLS) <= set(names)
 
 
-def test_classes(network: Network, index: ModuleIndex) -> None:
-    wired = chosen(network, index, "02")
+def test_classes(read: ReadImports, index: ModuleIndex) -> None:
+    wired = chosen(read, index, "02")
     assert wired.names == NFS | MORE
     assert why(wired, "r8168") == "PCI class 02"
-    other = chosen(network, index, "0280")
+    other = chosen(read, index, "0280")
     assert other.names == NFS | {"iwlwifi", "iwlmvm", "oddradio", "wext", "slgt", "canny", "selfsaid"}
 
 
-def test_what_a_driver_requests(network: Network, index: ModuleIndex) -> None:
-    assert why(chosen(network, index, "02"), "mlx4_en") == "requested by mlx4_core ← PCI class 02"
+def test_what_a_driver_requests(read: ReadImports, index: ModuleIndex) -> None:
+    assert why(chosen(read, index, "02"), "mlx4_en") == "requested by mlx4_core ← PCI class 02"
     listing = "01:00.0 0200: 15b3:1003\n"
     inventory = Inventory("pc", tuple(parse(listing, "pc", "pc")))
-    names = select(index, (), (), [inventory], network=network).names
+    names = select(index, (), (), [inventory], read=read).names
     assert names == NFS | {"mlx4_core", "mlx4_en", "mlx4_aux"}
-    assert select(index, (), ("iwlwifi",), network=network).names == NFS | {"iwlwifi", "iwlmvm"}
-    assert "lib_user" not in select(index, (), ("mlx4_lib",), network=network).names
+    assert select(index, (), ("iwlwifi",), read=read).names == NFS | {"iwlwifi", "iwlmvm"}
+    assert "lib_user" not in select(index, (), ("mlx4_lib",), read=read).names
 
 
-def test_an_inventory_with_a_driver_from_elsewhere(network: Network, index: ModuleIndex) -> None:
+def test_an_inventory_with_a_driver_from_elsewhere(read: ReadImports, index: ModuleIndex) -> None:
     listing = "usb:v0BDAp0811d0200dc00dsc00dp00icFFiscFFipFFin00\npci:v000010ECd00008161svXsdXbc02sc00i00\n"
     inventory = Inventory("pc", tuple(parse(listing, "pc", "pc")))
-    assert select(index, (), (), [inventory], network=network).names == NFS | {"r8168"}
+    assert select(index, (), (), [inventory], read=read).names == NFS | {"r8168"}
 
 
 @pytest.mark.parametrize(
@@ -182,22 +187,22 @@ def test_an_inventory_with_a_driver_from_elsewhere(network: Network, index: Modu
         ("xen", set()),
     ],
 )  # fmt: skip
-def test_buses(network: Network, index: ModuleIndex, words: str, names: set[str]) -> None:
-    selection = chosen(network, index, *words.split())
+def test_buses(read: ReadImports, index: ModuleIndex, words: str, names: set[str]) -> None:
+    selection = chosen(read, index, *words.split())
     assert selection.names - NFS == names - {"e1000"}
     assert {each.name for each in selection.left_out}.isdisjoint(selection.names)
 
 
-def test_reasons_of_buses(network: Network, index: ModuleIndex) -> None:
-    selection = chosen(network, index, "usb")
+def test_reasons_of_buses(read: ReadImports, index: ModuleIndex) -> None:
+    selection = chosen(read, index, "usb")
     assert why(selection, "r8152") == why(selection, "xhci_pci") == "bus usb"
-    assert why(chosen(network, index, "02"), "virtio_net") == "virtual network"
+    assert why(chosen(read, index, "02"), "virtio_net") == "virtual network"
 
 
-def test_no_bus_at_all(network: Network, index: ModuleIndex) -> None:
-    selection = select(index, (), buses=(), network=network)
+def test_no_bus_at_all(read: ReadImports, index: ModuleIndex) -> None:
+    selection = select(index, (), buses=(), read=read)
     assert selection.names == NFS and selection.left_out == ()
-    assert select(index, [PciClass.parse("02")], buses=(), network=network).names.isdisjoint({"virtio_net"})
+    assert select(index, [PciClass.parse("02")], buses=(), read=read).names.isdisjoint({"virtio_net"})
 
 
 @pytest.mark.parametrize(
@@ -209,18 +214,18 @@ def test_no_bus_at_all(network: Network, index: ModuleIndex) -> None:
         ("usb_storage", {"usb_storage", "usbcore", "xhci_pci", "dwc2"}),
     ],
 )
-def test_named_driver(network: Network, index: ModuleIndex, name: str, brought: set[str]) -> None:
-    selection = chosen(network, index, named=(name,))
+def test_named_driver(read: ReadImports, index: ModuleIndex, name: str, brought: set[str]) -> None:
+    selection = chosen(read, index, named=(name,))
     assert selection.names == NFS | brought and why(selection, name) == "--driver"
     assert not any("--driver" in note for note in selection.notes)
 
 
-def test_named_driver_reasons(network: Network, index: ModuleIndex) -> None:
-    selection = chosen(network, index, named=("r8152", "bond"))
+def test_named_driver_reasons(read: ReadImports, index: ModuleIndex) -> None:
+    selection = chosen(read, index, named=("r8152", "bond"))
     assert why(selection, "xhci_pci") == "carries the bus of r8152 ← --driver"
     assert "--driver bond: it names no devices that load it; --module loads it at boot" in selection.notes
     with pytest.raises(KernelError, match=r"^--driver r8153: kernel .* close to it: r8152"):
-        chosen(network, index, named=("r8153",))
+        chosen(read, index, named=("r8153",))
 
 
 def test_driver_is_not_loaded_by_name(root: Path) -> None:
@@ -244,16 +249,25 @@ def test_driver_is_not_loaded_by_name(root: Path) -> None:
         ("selfsaid", "another class of devices", "--driver selfsaid"),
     ],
 )
-def test_left_out(network: Network, index: ModuleIndex, name: str, reason: str, options: str) -> None:
-    (found,) = (each for each in chosen(network, index, "02").left_out if each.name == name)
+def test_left_out(read: ReadImports, index: ModuleIndex, name: str, reason: str, options: str) -> None:
+    (found,) = (each for each in chosen(read, index, "02").left_out if each.name == name)
     assert (found.reason, found.options) == (reason, options)
     assert str(found) == f"{name}: {reason}; {options} takes it"
 
 
-def test_left_out_is_all_the_rest(network: Network, index: ModuleIndex) -> None:
-    selection = chosen(network, index, "02")
+def test_left_out_is_all_the_rest(read: ReadImports, network: Network, index: ModuleIndex) -> None:
+    selection = chosen(read, index, "02")
+    network.on("pci")
     everything = {each.name for each in network.known()}
     assert {each.name for each in selection.left_out} == everything - selection.names
-    phys = {each.name: each.reason for each in chosen(network, index, "usb").left_out}
+    phys = {each.name: each.reason for each in chosen(read, index, "usb").left_out}
     assert phys["marvell"] == "PHY, used by no driver taken"
-    assert chosen(network, index, named=("e1000",)).left_out == ()
+    assert chosen(read, index, named=("e1000",)).left_out == ()
+
+
+def test_built_in_drivers_are_not_read_and_not_left_out(index: ModuleIndex, read: ReadImports) -> None:
+    """Where the index lists them among the modules, as for matching; they have no file."""
+    fixed = dataclasses.replace(index, builtin=index.builtin | {"r8168", "r8152", "mlx4_en"})
+    selection = chosen(read, fixed, "02")
+    assert {"r8152", "mlx4_en"}.isdisjoint(each.name for each in selection.left_out)
+    assert Network(fixed, read).driver("r8168") is None and "mlx4_en" not in selection.names
