@@ -12,6 +12,8 @@ from elftools.elf.segments import InterpSegment
 
 from mkpxeinit.errors import ProgramError
 
+_MAGIC = b"\x7fELF"
+_NO_ELF = "not an ELF file; truncated, or another kind of file"
 _NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
 
 _MAX_SECTIONS = 1 << 18  # the largest modules have some thousands
@@ -185,8 +187,8 @@ class _Bounded(io.BytesIO):
 
 def inspect(data: bytes, shown: str) -> Elf:
     """Return what the ELF file `data` says; ProgramError, naming it `shown`, if it is none or damaged."""
-    if not data.startswith(b"\x7fELF"):
-        raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
+    if not data.startswith(_MAGIC):
+        raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
         elf = ELFFile(_Bounded(data))
         interpreter = None
@@ -217,6 +219,8 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     Empty if it has none; ProgramError, naming it `shown`, if it is damaged. pyelftools reads the header;
     the table of sections, which it would read a field at a time, is `Elf32_Shdr` or `Elf64_Shdr` of elf(5).
     """
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
         if file.read(4) != b"\x7fELF":
             raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")

@@ -76,7 +76,7 @@ def test_sections_are_those_of_pyelftools(bits: int, little: bool) -> None:
     assert section(data, ".none", "x") == b""
     assert section(linked(bits, little, SECTIONS, ".modinfo"), ".modinfo", "x") == b""
     for end in range(len(data)):
-        with pytest.raises(ProgramError, match=r"^x: damaged ELF file: "):
+        with pytest.raises(ProgramError, match=r"^x: (damaged ELF file: |not an ELF file)"):
             section(data[:end], ".modinfo", "x")
 
 
