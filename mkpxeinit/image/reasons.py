@@ -16,7 +16,6 @@ from mkpxeinit.image.plan import HOLDS, Planned, Segment, make_segment
 from mkpxeinit.reason import Reason
 
 FOLDER = PurePosixPath("lib/pxeinit/reasons")
-MAX_FILE = 16 << 20  # bytes
 _HEAD = "# mkpxeinit reasons 1: paths, then the steps from the nearest on"
 _KNOWN = re.compile(r"# mkpxeinit reasons ([0-9]{1,9})\b")
 _SPECIAL = re.compile(r"[\x00-\x20\x7f\\#]")

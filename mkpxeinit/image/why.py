@@ -12,6 +12,7 @@ from mkpxeinit.image.read import Record
 from mkpxeinit.image.tree import Tree
 from mkpxeinit.kernel.index import normal_name
 
+_MAX_READ = 64 << 20  # bytes of all files that are read
 _VERSION = PurePosixPath("etc/pxeinit/version")
 _MODULE = re.compile(r"(?P<stem>[^/]+)\.ko(?:\.(?:gz|xz|zst))?")
 _PACKED = re.compile(r"\.(?:gz|xz|zst)$")
@@ -25,19 +26,23 @@ class Answer:
     chain: tuple[str, ...]
 
 
-def _keep(record: Record, content: Iterator[bytes]) -> bytes:
-    """Return the content of what `why` reads; of the other files nothing."""
-    path = record.path
-    if path.parent == reasons.FOLDER or path.name == "modules.builtin":
-        return read_small(record, content)
-    return b""
+class _Reader:
+    """Takes the contents of what `why` reads, and of the other files nothing; memory stays bounded."""
 
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+        self._left = _MAX_READ
 
-def read_small(record: Record, content: Iterator[bytes], limit: int = reasons.MAX_FILE) -> bytes:
-    """Return a whole content; ImageError if it has more than `limit` bytes."""
-    if record.size > limit:
-        raise ImageError(f"{printable(record.path)} in the image: larger than {limit} bytes; no such file is")
-    return b"".join(content)
+    def take(self, record: Record, content: Iterator[bytes]) -> bytes:
+        path = record.path
+        if path.parent != reasons.FOLDER and path.name != "modules.builtin":
+            return b""
+        self._left -= record.size
+        if self._left < 0:
+            raise ImageError(
+                f"{self._shown}: reasons and lists of more than {_MAX_READ} bytes; no such image is made"
+            )
+        return b"".join(content)
 
 
 class Explained:
@@ -46,7 +51,7 @@ class Explained:
     def __init__(self, path: Path) -> None:
         """Read the image `path` once; ImageError if it has no reasons, or what it has cannot be read."""
         self._name = printable(path)
-        self._tree = Tree(path, _keep)
+        self._tree = Tree(path, _Reader(self._name).take)
         records = self._tree.records
         found: dict[PurePosixPath, reasons.Chain] = {}
         files = [each for each in sorted(records) if each.parent == reasons.FOLDER and records[each].is_file]

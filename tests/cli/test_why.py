@@ -1,5 +1,6 @@
 """Reasons travel in the image: `why` says what the dry run promised."""
 
+import gzip
 import shutil
 from pathlib import Path
 
@@ -97,6 +98,16 @@ def test_refused(run: Run, tmp_path: Path, arguments: list[str], code: int, says
     done = run("why", *arguments)
     assert (done.code, done.stdout) == (code, b"")
     assert done.stderr.startswith(f"mkpxeinit: {says}") and done.stderr.count("\n") == 1
+
+
+def test_a_huge_file_of_reasons(run: Run, tmp_path: Path) -> None:
+    """Memory is bounded by what all such files may have together, not by what they say."""
+    body = bytes(9 << 20)
+    parts = [entry(b"lib/pxeinit/reasons/%d" % number, 0o100644, body) for number in range(8)]
+    (tmp_path / "cwd/huge").write_bytes(gzip.compress(b"".join(parts) + TRAILER, 1))
+    done = run("why", "huge", "x")
+    assert (done.code, done.stdout) == (1, b"")
+    assert done.stderr.startswith("mkpxeinit: huge: reasons and lists of more than 67108864 bytes; no such")
 
 
 def test_reasons_do_not_know_where_the_tree_lay(run: Run, tmp_path: Path) -> None:

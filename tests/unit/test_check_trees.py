@@ -12,6 +12,7 @@ import pytest
 from mkpxeinit import build
 from mkpxeinit.check import Machine, check
 from mkpxeinit.hardware.pci import WIRED, network_subclass
+from mkpxeinit.image.read import open_image
 from mkpxeinit.kernel.index import ModuleIndex, read_index
 from mkpxeinit.kernel.release import choose_release
 from mkpxeinit.sysroot import Sysroot
@@ -106,3 +107,19 @@ def test_images_of_initramfs_tools(suite: str, tmp_path: Path) -> None:
     drivers = [each.drivers for machine in found.machines for each in machine.findings]
     assert drivers[:3] == [("virtio_pci", "virtio_net"), ("e1000e",), ("r8169",)]
     assert found.covered
+
+
+def test_an_image_of_dracut(tmp_path: Path) -> None:
+    """Debian's has no network module unless it is told to: lists and files agree in that."""
+    from pxelab import initrds
+
+    image = initrds.dracut("bookworm")
+    with open_image(image) as opened:
+        names = {found.record.path.name for found in opened.entries()}
+    assert "virtio_pci.ko" in names and not {"virtio_net.ko", "e1000e.ko"} & names
+    for name, text in (("vm", VM), ("office", OFFICE)):
+        (tmp_path / name).write_text(text)
+    found = check(image, [tmp_path / "vm", tmp_path / "office"])
+    assert [machine.covered for machine in found.machines] == [False, False]
+    (card,) = found.machines[0].findings
+    assert card.drivers == ("virtio_pci",) and [lack.kind for lack in card.lacking] == ["driver"]
