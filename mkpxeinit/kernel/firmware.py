@@ -8,7 +8,7 @@ name in all folders first, then .zst, then .xz. The command line's `firmware_cla
 import fnmatch
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import elf
@@ -75,7 +75,8 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
     missing = []
     for name in sorted(set(names)):
         exact = _expand(sysroot, folders, name) if _GLOB.search(name) else (name,)
-        found = [each for each in (_look(sysroot, folders, one, kept) for one in exact) if each]
+        looked = (_look(sysroot, folders, one, kept) for one in exact)
+        found = [replace(each, name=name) for each in looked if each]  # a pattern is what was asked for
         if not found:
             missing.append(name)
         for each in found:
