@@ -1,5 +1,6 @@
 """`python -m mkpxeinit` and the `mkpxeinit` command."""
 
+import os
 import sys
 
 from mkpxeinit import __version__
@@ -10,6 +11,9 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:
         print(f"mkpxeinit {__version__}")
         return
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
+        # Names in trees and lists of modules are UTF-8 whatever the locale of whoever builds an image.
+        os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])
     from mkpxeinit.cli.main import run
 
     sys.exit(run())

@@ -5,11 +5,10 @@ names are patterns. The search is that of the kernel's drivers/base/firmware_loa
 name in all folders first, then .zst, then .xz. The command line's `firmware_class.path` is unknown here.
 """
 
-import dataclasses
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import elf
@@ -89,7 +88,8 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
     missing = []
     for name in sorted(set(names).difference(config.get("EXTRA_FIRMWARE", "").strip('"').split())):
         exact = _expand(sysroot, folders, name) if _GLOB.search(name) else (name,)
-        found = [each for each in (_look(sysroot, folders, one, kept) for one in exact) if each]
+        looked = (_look(sysroot, folders, one, kept) for one in exact)
+        found = [replace(each, name=name) for each in looked if each]  # a pattern is what was asked for
         if not found:
             missing.append(name)
         for each in found:
@@ -139,9 +139,9 @@ def _with_targets(
             continue
         if there is not None and there.source != each.source:
             continue
-        placed[each.path] = dataclasses.replace(each, link=target)
+        placed[each.path] = replace(each, link=target)
         if there is None:
-            placed[target] = dataclasses.replace(each, path=target)
+            placed[target] = replace(each, path=target)
             folders.update(target.parents)
     return placed
 

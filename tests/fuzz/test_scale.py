@@ -161,19 +161,24 @@ def test_firmware_patterns(tmp_path: Path, pattern: str) -> None:
 
 
 IMAGES: dict[str, Callable[[], bytes]] = {
-    "many": lambda: entry(b"a", 0o40755) * 50_000,
+    "many": lambda: entry(b"a", 0o40755) * 100_000,
     "many archives": lambda: (entry(b"a", 0o100644) + TRAILER) * 9_000,
     "long names": lambda: b"".join(entry(b"%07d/" % n + b"/a" * 2040, 0o100644) for n in range(40_000)),
     "zeros": lambda: entry(b"a", 0o100644) + bytes(256 << 20) + TRAILER,
     "zeros between": lambda: (entry(b"a", 0o100644) + bytes(1000)) * 50_000,
-    "long links": lambda: b"".join(entry(b"l%d" % n, 0o120777, b"/l/" * 1300) for n in range(30_000)),
+    "long links": lambda: b"".join(entry(b"l%d" % n, 0o120777, b"/l/" * 1300) for n in range(10_000)),
 }
 
 
 @pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("pack", ["none", "zstd"])
 def test_images(tmp_path: Path, name: str, pack: str) -> None:
-    if (name, pack) in (("zeros", "none"), ("long names", "none"), ("many archives", "zstd")):
+    if (name, pack) in (
+        ("many", "none"),
+        ("zeros", "none"),
+        ("long names", "none"),
+        ("many archives", "zstd"),
+    ):
         pytest.skip("the other packing says it")
     data = IMAGES[name]()
     (tmp_path / "i").write_bytes(zstandard.compress(data) if pack == "zstd" else data)

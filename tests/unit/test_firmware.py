@@ -85,6 +85,15 @@ def shown(found: firmware.Found) -> list[str]:
     ]
 
 
+def test_a_pattern_is_what_was_asked_for(tmp_path: Path) -> None:
+    """The module that names it is found by that name."""
+    found = find(tmp_path, {"a/1.bin": "1", "a/2.bin": "2"}, "a/*.bin", "a/1.bin")
+    assert [(str(each.path.name), each.name) for each in found.files] == [
+        ("1.bin", "a/*.bin"),
+        ("2.bin", "a/*.bin"),
+    ]
+
+
 def test_folders_in_the_order_of_the_kernel(tmp_path: Path) -> None:
     folders = [f"updates/{RELEASE}/", "updates/", f"{RELEASE}/", ""]
     tree = {f"{folder}{n}": str(at) for at, folder in enumerate(folders) for n in range(at + 1)}

@@ -55,6 +55,7 @@ def test_cut_short() -> None:
     [
         (b"\xf0" + b"\xff" * 100_000 + b"\0", "ends too early"),
         (b"\x1fa\1\0" + b"\xff" * 1000 + b"\0", "more than 1000 bytes"),
+        (b"\xf0\xff\xff\xff\xdd" + bytes(1001), "more than 1000 bytes"),
         (b"\x10a\2\0", "what comes before it"),
         (b"\x10a\0\0", "what comes before it"),
         (b"\x10", "ends too early"),

@@ -67,6 +67,32 @@ def test_trailer_and_last_padding_may_be_absent(tmp_path: Path) -> None:
     assert [content for _, content in records(tmp_path / "i")[0]] == [b"12345"]
 
 
+def test_the_variant_with_checksums(tmp_path: Path) -> None:
+    """As `cpio -H crc` writes it; the kernel reads it and ignores the sums."""
+    (tmp_path / "a").write_bytes(b"text")
+    made = subprocess.run(
+        ["cpio", "-o", "-H", "crc", "--quiet"], input=b"a\n", cwd=tmp_path, capture_output=True, check=True
+    ).stdout
+    assert made.startswith(b"070702")
+    (tmp_path / "i").write_bytes(made)
+    assert [(str(record.path), content) for record, content in records(tmp_path / "i")[0]] == [("a", b"text")]
+
+
+def test_a_trailer_with_content(tmp_path: Path) -> None:
+    (tmp_path / "i").write_bytes(entry(b"TRAILER!!!", 0, b"body") + entry(b"a", 0o100644, b"x"))
+    assert [content for _, content in records(tmp_path / "i")[0]] == [b"x"]
+
+
+def test_hard_links_of_two_file_systems(tmp_path: Path) -> None:
+    """The same inode number on another device is another file; an empty link does not empty the others."""
+    one, two = (entry(name, 0o100644, name, links=2, inode=9) for name in (b"a", b"b"))
+    two = two[:62] + b"%08x" % 8 + two[70:]  # the device's major number
+    (tmp_path / "i").write_bytes(one + two + entry(b"c", 0o100644, links=2, inode=9))
+    catalogue = Catalogue(tmp_path / "i")
+    for name, content in (("a", b"a"), ("b", b"b"), ("c", b"a")):
+        assert b"".join(catalogue.content(catalogue.locate(name))) == content
+
+
 def test_names_padded_with_nul(tmp_path: Path) -> None:
     """As mkinitramfs aligns the content of large files; and absolute names mean the same as relative ones."""
     (tmp_path / "i").write_bytes(entry(b"/a/./b" + bytes(70), 0o100644, b"x") + TRAILER)
