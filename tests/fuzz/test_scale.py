@@ -164,22 +164,22 @@ IMAGES: dict[str, Callable[[], bytes]] = {
     "many": lambda: entry(b"a", 0o40755) * 100_000,
     "many archives": lambda: (entry(b"a", 0o100644) + TRAILER) * 9_000,
     "long names": lambda: b"".join(entry(b"%07d/" % n + b"/a" * 2040, 0o100644) for n in range(40_000)),
-    "zeros": lambda: entry(b"a", 0o100644) + bytes(256 << 20) + TRAILER,
+    "zeros": lambda: entry(b"a", 0o100644) + bytes(96 << 20) + TRAILER,
     "zeros between": lambda: (entry(b"a", 0o100644) + bytes(1000)) * 50_000,
     "long links": lambda: b"".join(entry(b"l%d" % n, 0o120777, b"/l/" * 1300) for n in range(10_000)),
 }
 
 
-@pytest.mark.parametrize("name", IMAGES)
-@pytest.mark.parametrize("pack", ["none", "zstd"])
-def test_images(tmp_path: Path, name: str, pack: str) -> None:
-    if (name, pack) in (
-        ("many", "none"),
-        ("zeros", "none"),
-        ("long names", "none"),
-        ("many archives", "zstd"),
-    ):
-        pytest.skip("the other packing says it")
+# Packed, some come in pieces of many megabytes; the sequence of archives is bounded by their number.
+CASES = [
+    ("none", "many archives"),
+    ("none", "zeros between"),
+    *(("zstd", name) for name in IMAGES if name != "many archives"),
+]
+
+
+@pytest.mark.parametrize(("pack", "name"), CASES)
+def test_images(tmp_path: Path, pack: str, name: str) -> None:
     data = IMAGES[name]()
     (tmp_path / "i").write_bytes(zstandard.compress(data) if pack == "zstd" else data)
     del data
