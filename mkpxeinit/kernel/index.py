@@ -164,7 +164,7 @@ class ModuleIndex:
     def with_builtins(self) -> "ModuleIndex":
         """Return this index for choosing drivers: built-in ones are modules too, which need nothing.
 
-        modprobe.d's aliases are among the others. `builtin` still tells which are no files.
+        modprobe.d's aliases are among the others. `builtin` tells all that are no files.
         """
         drivers = {k: each for k, each in self.builtin_modules.items() if k not in self.modules}
         names = self.modules.keys() | drivers.keys()
@@ -175,6 +175,7 @@ class ModuleIndex:
         return dataclasses.replace(
             self,
             modules=self.modules | {name: Module(name, each.path, ()) for name, each in drivers.items()},
+            builtin=self.builtin | drivers.keys(),
             aliases=(*self.aliases, *more),
         )
 

@@ -40,6 +40,7 @@ ENTRIES = (
     "dwmac_sun8i.alias=of:N*T*Callwinner,sun8i-h3-emac",
     "dwmac_sun8i.firmware=emac.fw",
     "8250.license=GPL",
+    "odd.alias=odd-alias",
 )
 OLD = tuple(entry for entry in ENTRIES if ".alias=" not in entry) + (
     "e100.alias=platform:e100",
@@ -117,6 +118,16 @@ def test_the_file_at_fault_is_named(tmp_path: Path) -> None:
         KernelError, match=rf"{tmp_path}/tree/{FOLDER}/modules\.builtin\.modinfo: entry 1: not"
     ):
         index_of(tmp_path, ("x",))
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    """Some drivers are in modules.builtin.modinfo alone."""
+    index = index_of(tmp_path)
+    every = index.with_builtins()
+    assert every.modules.keys() == index.modules.keys() | index.builtin_modules.keys()
+    assert every.modules.keys() - every.builtin == index.modules.keys()
+    assert list(every.modules)[: len(index.modules)] == list(index.modules)
+    assert every.modules["tg3"].needs == ()
 
 
 def test_by_class(tmp_path: Path) -> None:
@@ -207,8 +218,8 @@ def test_firmware_names_are_those_of_modinfo(tmp_path: Path) -> None:
         [str(Path(MODINFO).with_name("depmod")), "-b", str(root), RELEASE], capture_output=True, check=True
     )
     for name, driver in index_of(tmp_path / "ours").builtin_modules.items():
-        if name == "unix":
-            continue  # only modules.builtin has it
+        if name in ("unix", "odd"):
+            continue  # modinfo wants both lists to have it
         for field, ours in (("firmware", driver.firmware), ("alias", driver.aliases)):
             words = [MODINFO, "-b", str(root), "-k", RELEASE, "-F", field, name]
             said = subprocess.run(words, capture_output=True, check=True, text=True).stdout
