@@ -20,7 +20,7 @@ _MAX_FOUND = 4096
 _MUSL_FOLDERS = "/lib:/usr/local/lib:/usr/lib"
 
 # glibc's system_dirs in the loader itself: names that end with `/`, each ended by a NUL.
-_SYSTEM = re.compile(rb"(?<![!-~])(?:/[!-.0-~]+)*/lib[!-~]*/\0(?:/[!-~]*/\0)+")
+_SYSTEM = re.compile(rb"(?<![!-~])(?:/[!-~]{0,255}/\0){2,}")
 
 # Where the psABI of each machine wants the loader, and what the kernel says in AT_PLATFORM at least.
 _LOADERS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -62,7 +62,7 @@ def read_loader(tree: Sysroot, path: str, machine: Machine) -> Loader:
         raise ProgramError(f"{tree.show(path)}: {cause}; install the C library into the tree") from error
     if musl:
         return _musl(tree, path, musl[1])
-    found = _SYSTEM.search(data)
+    found = next((match for match in _SYSTEM.finditer(data) if b"/lib" in match[0]), None)
     default = tuple(name.decode("ascii") for name in found[0].split(b"\0")[:-1]) if found else ()
     default = tuple(folder.rstrip("/") or "/" for folder in default) or _fallback(path)
     configured = tuple(dict.fromkeys(read_conf(tree)))
