@@ -1,6 +1,7 @@
 """What an ELF file says about itself, read with pyelftools; nothing is executed."""
 
 import io
+import struct
 from dataclasses import dataclass
 
 from elftools.elf.elffile import ELFFile
@@ -8,6 +9,9 @@ from elftools.elf.sections import SymbolTableSection
 from elftools.elf.segments import InterpSegment
 
 from mkpxeinit.errors import ProgramError
+
+_UNDEFINED = 0  # SHN_UNDEF
+_SYMBOL_LENGTH = 512  # bytes; KSYM_NAME_LEN of include/linux/kallsyms.h
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +70,26 @@ def section(data: bytes, name: str, shown: str) -> bytes:
 def imports(data: bytes, shown: str) -> frozenset[str]:
     """Return the symbols that the object file `data` needs from elsewhere; ProgramError if it is damaged.
 
-    They are the undefined ones of its `.symtab`, as depmod(8) reads them.
+    They are the undefined ones of its `.symtab` (elf(5)), as depmod(8) reads them; of a name that is
+    longer than the kernel allows only the beginning counts.
     """
     try:
-        table = ELFFile(io.BytesIO(data)).get_section_by_name(".symtab")
+        file = ELFFile(io.BytesIO(data))
+        table = file.get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             return frozenset()
-        return frozenset(
-            each.name for each in table.iter_symbols() if each.name and each["st_shndx"] == "SHN_UNDEF"
-        )
+        # As they lie in the file: what claims to be packed, or to be longer than the file, is not believed.
+        places = [
+            (each["sh_offset"], each["sh_size"]) for each in (table, file.get_section(table["sh_link"]))
+        ]
+        rows, names = (data[start : start + size] for start, size in places)
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+    # pyelftools makes an object of each; there are thousands. Name, section, in 64 and in 32 bits:
+    row = struct.Struct(
+        ("<" if file.little_endian else ">") + ("I2xH16x" if file.elfclass == 64 else "I10xH")
+    )
+    whole = rows[: len(rows) // row.size * row.size]
+    starts = {start for start, section in row.iter_unpack(whole) if start and section == _UNDEFINED}
+    texts = (names[start : start + _SYMBOL_LENGTH].partition(b"\0")[0] for start in starts)
+    return frozenset(text.decode("utf-8", "surrogateescape") for text in texts)
