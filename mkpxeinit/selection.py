@@ -38,7 +38,15 @@ SOCKETS = ("af_packet", "unix")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
 # A blacklist of modprobe.d does not hide what is asked for by name.
-_BY_NAME = ("--module", "drop-in", "--driver", "carries the bus of", "NFS root", "sockets of the client")
+_BY_NAME = (
+    "--module",
+    "drop-in",
+    "--driver",
+    "requested by",
+    "carries the bus of",
+    "NFS root",
+    "sockets of the client",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mkpxeinit.kernel.index import Module
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot, read_regular
 
-MAX_MODULE = 512 << 20  # bytes, also unpacked; a module this large is none
+MAX_MODULE = 128 << 20  # bytes, also unpacked; the largest of Debian 13 has 30 MB
 Imports = dict[str, frozenset[str] | MkpxeinitError]
 ReadImports = Callable[[Iterable[Module], Collection[str]], Imports]
 

@@ -164,3 +164,19 @@ def test_buses(kernel: RealKernel, bus: str, names: set[str]) -> None:
     present = names & kernel.index.modules.keys()
     assert present and present <= selection.names
     assert selection.names.isdisjoint({"e1000e", "igb", "rt2800usb"})
+
+
+@pytest.mark.parametrize(
+    ("bus", "names"),
+    [
+        ("of", {"genet", "mvneta", "fec", "dwmac_rk", "dwmac_sun8i", "stmmac", "mdio_bcm_unimac", "marvell"}),
+        ("acpi", {"mvpp2", "xgene_enet", "netsec", "amd_xgbe"}),
+        ("platform", {"smc91x", "macb", "fec"}),
+        ("fsl-mc", {"fsl_dpaa2_eth", "fsl_mc_dpio"}),
+    ],
+)
+def test_buses_of_boards(bus: str, names: set[str]) -> None:
+    """Ethernet of ARM boards and servers, with the glue and the PHYs that it needs."""
+    kernel = real_kernel("bookworm", "arm64")
+    selection = chosen(kernel, buses=(bus,))
+    assert names <= selection.names and selection.names.isdisjoint({"e1000e", "r8152", "iwlwifi"})

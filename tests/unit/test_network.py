@@ -100,6 +100,13 @@ def test_damaged_objects_are_ours() -> None:
             assert str(error).startswith("m.ko: damaged ELF file")
 
 
+def test_names_without_end() -> None:
+    """Each takes no more than a symbol's name may have."""
+    names = [chr(97 + number % 26) * 100_000 for number in range(200)]
+    found = imports(object_file(*names), "m.ko")
+    assert {len(each) for each in found} == {512} and len(found) == 26
+
+
 def test_reading_packed_lacking_and_damaged_modules(root: Path, index: ModuleIndex) -> None:
     folder = root / "lib/modules" / RELEASE
     plain = folder / EXTRA["r8168"][0]
