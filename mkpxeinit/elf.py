@@ -248,6 +248,14 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
 
 
+def _stretch(file: BinaryIO, start: int, size: int) -> bytes:
+    """Return `size` bytes at `start`; ValueError if the file has not so many."""
+    if start + size > file.seek(0, io.SEEK_END):
+        raise ValueError("it ends too early")
+    file.seek(start)
+    return file.read(size)
+
+
 def imports(data: bytes, shown: str) -> frozenset[str]:
     """Return the symbols that the object file `data` needs from elsewhere; ProgramError if it is damaged.
 
