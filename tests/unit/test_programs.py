@@ -317,6 +317,16 @@ def test_absurd_headers_end_soon(at: int, value: bytes) -> None:
             elf_reader.dynamic(bytes(data), "x")
 
 
+def test_a_file_cut_short() -> None:
+    """Also where what is left could be read: a loader maps the whole."""
+    whole = linked(["libx.so"], interpreter=GLIBC) + bytes(64)
+    size = len(whole) - 64
+    assert elf_reader.dynamic(whole[:size], "x").needed == ("libx.so",)
+    for kept in (size - 1, size - 9):
+        with pytest.raises(ProgramError, match="x: truncated ELF file"):
+            elf_reader.dynamic(whole[:kept], "x")
+
+
 @pytest.mark.parametrize("seed", range(300))
 def test_any_damage_is_an_error_of_ours(seed: int) -> None:
     import random
