@@ -16,15 +16,15 @@ is_phy_id() {
 
 # list_phys: the modaliases of all PHYs, one a line; those of clause 45 have an identifier for each of their parts.
 list_phys() {
-    local file id bit bits
+    local file number bit bits
     for file in /sys/bus/mdio_bus/devices/*/phy_id /sys/bus/mdio_bus/devices/*/c45_phy_ids/mmd*_device_id; do
-        id=
-        { IFS= read -r id < "$file"; } 2>/dev/null || continue
-        is_phy_id "$id" || continue
+        number=
+        { IFS= read -r number < "$file"; } 2>/dev/null || continue
+        is_phy_id "$number" || continue
         bits=
         bit=31
         while [ $bit -ge 0 ]; do
-            bits=$bits$((id >> bit & 1))
+            bits=$bits$((number >> bit & 1))
             bit=$((bit - 1))
         done
         printf 'mdio:%s\n' "$bits"

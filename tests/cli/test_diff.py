@@ -53,6 +53,14 @@ def test_every_kind_of_difference(run: Run, tmp_path: Path) -> None:
     ]
 
 
+def test_owners(run: Run, tmp_path: Path) -> None:
+    plain = entry(b"f", FILE, b"1")
+    write(tmp_path / "old", plain)
+    write(tmp_path / "new", plain[:22] + b"%08X%08X" % (7, 12) + plain[38:])
+    done = run("diff", tmp_path / "old", tmp_path / "new")
+    assert (done.code, done.stdout.decode().splitlines()[0]) == (1, "! f: owner 0:0 -> 7:12")
+
+
 @pytest.mark.parametrize("packer", ["gzip", "xz", "zstd"])
 def test_how_it_is_packed_is_no_difference(run: Run, tmp_path: Path, packer: str) -> None:
     """Another compressor, more archives, an entry that a later one replaces: the same image."""
