@@ -222,8 +222,6 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
-        if file.read(4) != b"\x7fELF":
-            raise ProgramError(f"{shown}: not an ELF file; truncated, or another kind of file")
         elf = ELFFile(file)
         row = struct.Struct(
             ("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I")
