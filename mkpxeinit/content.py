@@ -19,6 +19,7 @@ from mkpxeinit.hardware import leftout
 from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.image.plan import Planned, Segment, make_segment
+from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.release import MODULES
@@ -161,6 +162,8 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
             ),
         )
     yield "modules.builtin", index.builtin_text
+    # Not for busybox: mkpxeinit check judges by it which devices need no module.
+    yield "modules.builtin.modinfo", builtin_modinfo.image_text(index.builtin_modules.values())
 
 
 def programs(busybox: Busybox, gathered: Iterable[Planned] = ()) -> Segment:

@@ -16,6 +16,7 @@ from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.pci import WIRED, network_subclass
 from mkpxeinit.image.assemble import load_module
 from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, read_index
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
@@ -61,8 +62,10 @@ class Coverage:
     def __init__(self, tree: Sysroot, release: str, with_firmware: bool = True) -> None:
         """Read the image's lists of modules; KernelError if one is damaged."""
         self._tree = tree
-        self._index: ModuleIndex = read_index(tree, release)
-        self._matcher = Matcher((alias.pattern, alias.module) for alias in self._index.aliases)
+        plain = read_index(tree, release)
+        self._files = frozenset(plain.modules)
+        self._index: ModuleIndex = plain.with_builtins()
+        self._matcher = Matcher(self._index.aliases)
         self._left_out = self._read_left_out()
         self._with_firmware = with_firmware
         self._lacks: dict[str, tuple[Lack, ...]] = {}
@@ -170,12 +173,11 @@ class Coverage:
 
     @cached_property
     def _built_in(self) -> tuple[str, ...]:
-        """The Ethernet drivers in the kernel itself; older kernels do not tell for which devices."""
-        paths = (line.strip() for line in self._index.builtin_text.splitlines())
+        """The Ethernet drivers in the kernel itself of which nothing says for which devices they are."""
         return tuple(
-            normal_name(path.rpartition("/")[2].partition(".ko")[0])
-            for path in paths
-            if "/drivers/net/ethernet/" in f"/{path}"
+            name
+            for name, driver in self._index.builtin_modules.items()
+            if "/drivers/net/ethernet/" in f"/{driver.path}" and not has_devices(driver)
         )
 
     def _lacking(self, name: str) -> tuple[Lack, ...]:
@@ -196,9 +198,11 @@ class Coverage:
         todo = [(driver, "")]
         while todo:
             name, of = todo.pop(0)
-            if name in seen or name in self._index.builtin:
+            if name in seen or name not in self._index.modules:
                 continue
             seen[name] = None
+            if name not in self._files:
+                continue
             module = self._index.modules[name]
             if not self._tree.is_file(f"{MODULES}/{self._index.release}/{module.path}"):
                 lacks.append(Lack("module", name, of or None))
@@ -216,6 +220,10 @@ class Coverage:
         """Yield the firmware that `modules` name and the image does not have, packed or not."""
         owners: dict[str, str] = {}
         for name in modules:
+            if name not in self._files:
+                for each in self._index.builtin_modules[name].firmware:
+                    owners.setdefault(each, name)
+                continue
             inside = f"{MODULES}/{self._index.release}/{self._index.modules[name].path}"
             if self._tree.is_file(inside):
                 shown = self._tree.show(inside)
@@ -237,7 +245,7 @@ class Coverage:
         users = [
             name
             for name in finding.drivers
-            if name in self._index.modules and not _PHY_LIBRARY.isdisjoint(self._closure(name)[0])
+            if name in self._files and not _PHY_LIBRARY.isdisjoint(self._closure(name)[0])
         ]
         if finding.verdict == IGNORED or not users or self._has_phys:
             return finding

@@ -5,6 +5,7 @@ are matched are in it since 6.18 (scripts/mod/modpost.c); before that, hardly an
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mkpxeinit.errors import KernelError
@@ -13,6 +14,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FILE = re.compile(r"(?:[A-Za-z0-9_.+,-]+/)*[A-Za-z0-9_+,-]+")
 # What modpost makes of device tables; aliases of other buses are often written by hand (MODULE_ALIAS).
 _DEVICE = re.compile(r"pci:v|of:N|acpi\*?:|usb:v|pnp:d|virtio:d")
+_NETWORK = re.compile(r"(?:kernel/)?drivers/(?:net|virtio|hv|usb/host)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,20 @@ def parse_modinfo(text: str, shown: str, paths: dict[str, str]) -> dict[str, Bui
         name: BuiltIn(name, files.get(name, ""), tuple(aliases.get(name, ())), tuple(firmware.get(name, ())))
         for name in dict.fromkeys((*files, *aliases, *firmware))
     }
+
+
+def image_text(drivers: Iterable[BuiltIn]) -> str:
+    """Return a modules.builtin.modinfo of those `drivers` that serve networks, or what networks hang on."""
+    return "".join(
+        f"{each.name}.{entry}\0"
+        for each in drivers
+        if _NETWORK.match(each.path) and (each.aliases or each.firmware)
+        for entry in (
+            f"file={each.path.removeprefix('kernel/').removesuffix('.ko')}",
+            *(f"alias={alias}" for alias in each.aliases),
+            *(f"firmware={name}" for name in each.firmware),
+        )
+    )
 
 
 def has_devices(driver: BuiltIn) -> bool:

@@ -191,6 +191,45 @@ def test_virtio_needs_both(out: Path) -> None:
     assert judged(out, VIRTIO) == {"virtio_pci,virtio_net": []}
 
 
+def test_built_in_drivers(out: Path) -> None:
+    """Kernels from 6.18 on say which devices they are for; their firmware is needed all the same."""
+    with (out / MODULES / "modules.builtin").open("a") as file:
+        file.write("kernel/drivers/net/ethernet/broadcom/tg3.ko\n")
+    card = "00:03.0 0200: 14e4:1644\n"
+    (lack,) = judged(out, card)["pc0:1"]
+    assert lack.endswith("; built in, for unknown devices: tg3")
+    facts = ("file=drivers/net/ethernet/broadcom/tg3", "alias=pci:v000014E4d00001644sv*sd*bc*sc*i*")
+    text = "".join(f"tg3.{fact}\0" for fact in (*facts, "firmware=tigon/tg3.bin"))
+    (out / MODULES / "modules.builtin.modinfo").write_text(text)
+    assert judged(out, card) == {"tg3": ["firmware tigon/tg3.bin of tg3"]}
+    make_tree(out, {"lib/firmware/tigon/tg3.bin": "x"})
+    assert judged(out, card) == {"tg3": []}
+    assert "built in" not in str(judged(out, "00:03.0 0200: 14e4:ffff\n"))
+
+
+def test_the_image_says_what_is_built_in(tmp_path: Path) -> None:
+    """As much of modules.builtin.modinfo as networks need."""
+    facts = {
+        "tg3": ("drivers/net/ethernet/tg3", "pci:v000014E4d00001644sv*sd*bc*sc*i*"),
+        "ahci": ("drivers/ata/ahci", "pci:v*d*sv*sd*bc01sc06i01*"),
+    }
+    modinfo = "".join(f"{n}.file={path}\0{n}.license=GPL\0{n}.alias={a}\0" for n, (path, a) in facts.items())
+    tree = kernel_tree() | {
+        f"{MODULES}/modules.builtin": "kernel/drivers/net/ethernet/tg3.ko\nkernel/drivers/ata/ahci.ko\n",
+        f"{MODULES}/modules.builtin.modinfo": modinfo,
+    }
+    (tmp_path / "pc").write_text("00:03.0 0200: 14e4:1644\n")
+    options = build.Options(
+        make_tree(tmp_path / "tree", tree), tmp_path / "image", hardware=(tmp_path / "pc",)
+    )
+    build.write(build.plan(options, {}))
+    out = unpack((tmp_path / "image").read_bytes(), tmp_path / "out")
+    assert (out / MODULES / "modules.builtin.modinfo").read_text() == (
+        "tg3.file=drivers/net/ethernet/tg3\0tg3.alias=pci:v000014E4d00001644sv*sd*bc*sc*i*\0"
+    )
+    assert check(tmp_path / "image", [tmp_path / "pc"]).covered
+
+
 def test_usb_needs_its_controller(out: Path) -> None:
     card = "usb:v0BDAp8153d3100dc00dsc00dp00ic02isc06ip00in00\n"
     stick = "usb:v0951p1666d0001dc00dsc00dp00ic08isc06ip50in00\n"
