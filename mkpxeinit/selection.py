@@ -28,6 +28,8 @@ from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
+# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=.
+ON_REQUEST = ("8021q", "bonding", "netconsole")
 VIRTUAL_NETWORK = (
     "virtio_pci",
     "virtio_mmio",
@@ -99,6 +101,7 @@ def select(
         want(_named(index, name), Reason("--module"))
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
+    want((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
     if inventories:
         exact = drivers.find(index, inventories)
         notes.extend(exact.notes)

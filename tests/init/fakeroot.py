@@ -19,7 +19,10 @@ from pathlib import Path
 from tests.init.parts import BUSYBOX, ORIGINAL, Parts
 
 INIT = Path(__file__).parents[2] / "init"
-LEASE = {"ip": "10.0.2.15", "mask": "24", "router": "10.0.2.2", "siaddr": "10.0.2.2", "serverid": "10.0.2.2"}
+LEASE = {
+    "ip": "10.0.2.15", "mask": "24", "router": "10.0.2.2", "siaddr": "10.0.2.2", "serverid": "10.0.2.2",
+    "rootpath": "/srv/tree",
+}  # fmt: skip
 
 DOOMSDAY = 500  # seconds of the fake clock: whoever still waits then is killed
 _TICK = f"""tick() {{
@@ -32,11 +35,11 @@ _TICK = f"""tick() {{
 _END = "kill -KILL 0"  # nothing survives it
 # Faked always; what each does if the test does not say.
 ALWAYS = {
+    "arping": "",
     "chroot": "",
     "cttyhack": "",
     "halt": _END,
     "ip": "",
-    "killall": "",
     "mknod": 'for word; do case $word in */*) : > "$word" ;; esac; done',
     "modprobe": "",
     # As the kernel: the mount point must be there.
@@ -54,7 +57,8 @@ ALWAYS = {
 [ "$2" != head ] || {{ tick "$1"; exit 143; }}
 shift
 exec "$@\"""",
-    "udhcpc": "exit 1",
+    # It can ask whether an address is in use, as busybox' help says.
+    "udhcpc": '[ "$*" != --help ] || { echo "[-a[MSEC]]" >&2; exit 0; }; exit 1',
     "umount": "",
     # Time flies: a second for each look.
     "usleep": f"{_TICK}tick 1",

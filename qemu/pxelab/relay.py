@@ -1,0 +1,92 @@
+"""A cable that loses frames: a relay between QEMU's `-netdev dgram` and a tap.
+
+A program of its own (`python3 -I -S relay.py TAP PORT PEER EVERY PROBABILITY SEED SECONDS`), because it
+has to run within the laboratory's network namespace. See `odd.Loss`. About once a second it prints how
+many frames came and how many it lost.
+"""
+
+import fcntl
+import os
+import random
+import select
+import socket
+import struct
+import sys
+import time
+
+TUNSETIFF = 0x400454CA
+IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
+_DHCP_PORTS = (67, 68)
+
+
+def is_dhcp(frame: bytes) -> bool:
+    """Return True for a UDP datagram over IPv4 to or from a DHCP port."""
+    if len(frame) < 42 or frame[12:14] != b"\x08\x00" or frame[23] != 17:
+        return False
+    start = 14 + (frame[14] & 15) * 4
+    ports = struct.unpack("!HH", frame[start : start + 4]) if len(frame) >= start + 4 else ()
+    return any(port in _DHCP_PORTS for port in ports)
+
+
+class Cable:
+    """Decides about each frame, and counts."""
+
+    def __init__(self, every: int, probability: float, seed: int, seconds: float) -> None:
+        """Take the rules of odd.Loss; `seconds` 0 is for ever."""
+        self._every = every
+        self._probability = probability
+        self._random = random.Random(seed)
+        self._seconds = seconds
+        self._began: float | None = None
+        self._dhcp = 0
+        self.came = 0
+        self.lost = 0
+
+    def loses(self, frame: bytes, now: float) -> bool:
+        """Return True if this frame is to get lost."""
+        self.came += 1
+        self._began = now if self._began is None else self._began
+        if self._seconds and now - self._began >= self._seconds:
+            return False
+        lost = self._random.random() < self._probability
+        if self._every and is_dhcp(frame):
+            self._dhcp += 1
+            # The first is lost, as unlucky as it can be.
+            lost = lost or self._dhcp % self._every == 1 % self._every
+        self.lost += lost
+        return lost
+
+
+def open_tap(name: str) -> int:
+    """Return a descriptor of a tap that exists (tuntap.rst)."""
+    tap = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH14x", name.encode(), IFF_TAP | IFF_NO_PI))
+    return tap
+
+
+def main(arguments: list[str]) -> None:
+    """Carry frames for ever."""
+    name, port, peer, every, probability, seed, seconds = arguments
+    cable = Cable(int(every), float(probability), int(seed), float(seconds))
+    tap = open_tap(name)
+    machine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    machine.bind(("127.0.0.1", int(port)))
+    told = 0.0
+    while True:
+        ready, _, _ = select.select([tap, machine.fileno()], [], [], 1.0)
+        now = time.monotonic()
+        if machine.fileno() in ready:
+            frame = machine.recv(65536)
+            if not cable.loses(frame, now):
+                os.write(tap, frame)
+        if tap in ready:
+            frame = os.read(tap, 65536)
+            if not cable.loses(frame, now):
+                machine.sendto(frame, ("127.0.0.1", int(peer)))
+        if now - told >= 1.0:
+            told = now
+            print(cable.came, cable.lost, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
