@@ -4,6 +4,7 @@
 
 dhcp_tries=3      # DISCOVER frames a round
 dhcp_pause=2      # seconds between them
+dhcp_round=10     # seconds that a round takes at most, and up to three more
 dhcp_probe=       # udhcpc's option to ask whether the offered address is in use, found once
 lease_fallback=   # an interface whose lease is of use for nothing but its address
 dhcp_vendor=      # the vendor class of this round
@@ -108,10 +109,16 @@ judge_leases() {
     return 1
 }
 
-# ask_round: a round on every linked interface at once. Succeeds with a lease that is of use.
+# ask_round: a round on every linked interface at once. Succeeds with a lease that is of use. It has an end of its own:
+# with a server that offers and never confirms, udhcpc begins anew again and again. And that at random, for a cable that
+# loses frames in a rhythm.
 ask_round() {
-    local name pids='' pid alive
+    local name pids='' pid alive since limit
     find_dhcp_probe
+    random_below 4
+    limit=$((dhcp_round + random_number))
+    read_uptime
+    since=$uptime_now
     lease_interface= lease_fallback=
     for name in $linked; do
         rm -rf "$run_dir/lease/$name"
@@ -128,6 +135,8 @@ ask_round() {
             break
         fi
         tell_wait "a DHCP answer on $linked"
+        seconds_since "$since"
+        [ "$elapsed" -lt $limit ] || break
         usleep 50000
     done
     # shellcheck disable=SC2086  # a list of numbers
@@ -168,6 +177,9 @@ pause_asking() {
     local before="$linked" left
     next_delay
     say_always "waiting $backoff_delay s, then trying again: a DHCP answer on $linked"
+    # That is said enough.
+    seconds_since "$wait_since"
+    wait_next=$((elapsed + backoff_delay + 30))
     left=$backoff_delay
     while [ "$left" -gt 0 ]; do
         sleep 1

@@ -24,37 +24,43 @@ class Voice:
     """One DHCP server of a network, as odd as a test needs it.
 
     `options` are added raw, in this order, to the mask and the lease time (in seconds; both unless they
-    are None). The first `ignore` questions get no answer, the first `naks` requests a refusal; `delay` is
-    in seconds. Each DECLINE moves on to the next of the `addresses`.
+    are None). The first `ignore` questions get no answer, the first `naks` requests a refusal. `delays` are
+    those of the answers to the first question, the second and so on, in seconds; the last one stays.
+    Each DECLINE moves on to the next of the `addresses`. The second question gets the first of the
+    `turns` instead of `options`, the third the second one and so on; the last one stays.
     """
 
     server: str
     addresses: tuple[str, ...]
     options: tuple[tuple[int, bytes], ...] = ()
+    turns: tuple[tuple[tuple[int, bytes], ...], ...] = ()
     mask: str | None = "255.255.255.0"
     lease: int | None = 3600
     next_server: str = "0.0.0.0"
     sname: bytes = b""
     file: bytes = b""
-    delay: float = 0.0
+    delays: tuple[float, ...] = (0.0,)
     ignore: int = 0
     naks: int = 0
 
+    def _all(self, options: tuple[tuple[int, bytes], ...]) -> list[tuple[int, str]]:
+        found = [(code, value.hex()) for code, value in options]
+        if self.lease is not None:
+            found.insert(0, (LEASE, self.lease.to_bytes(4, "big").hex()))
+        if self.mask is not None:
+            found.insert(0, (MASK, bytes(int(part) for part in self.mask.split(".")).hex()))
+        return found
+
     def as_json(self) -> dict[str, Any]:
         """Return what the responder reads."""
-        options = list(self.options)
-        if self.lease is not None:
-            options.insert(0, (LEASE, self.lease.to_bytes(4, "big")))
-        if self.mask is not None:
-            options.insert(0, (MASK, bytes(int(part) for part in self.mask.split("."))))
         return {
             "server": self.server,
             "addresses": list(self.addresses),
-            "options": [(code, value.hex()) for code, value in options],
+            "turns": [self._all(options) for options in (self.options, *self.turns)],
             "next_server": self.next_server,
             "sname": self.sname.hex(),
             "file": self.file.hex(),
-            "delay": self.delay,
+            "delays": list(self.delays),
             "ignore": self.ignore,
             "naks": self.naks,
         }
@@ -116,16 +122,18 @@ class OddDhcp(Server):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a cable loses: every `dhcp_every`th frame of DHCP, and each frame with a probability.
+    """What a cable loses: every `dhcp_every`th frame of DHCP either way, and each frame with a probability.
 
     The random numbers start from `seed`, so that a test is the same each time. After `seconds` (of the
-    first frame) the cable is whole again.
+    first frame) the cable is whole again. With `vlan` the machine's end is a switch's trunk port: what
+    it sends without that tag (802.1Q) is lost too, and all that reaches it is tagged.
     """
 
     dhcp_every: int = 0
     probability: float = 0.0
     seed: int = 1
     seconds: float | None = None
+    vlan: int = 0
 
 
 class LossyCable(Server):
@@ -137,7 +145,7 @@ class LossyCable(Server):
         self.ports = ports
         words = [
             sys.executable, "-I", "-S", relay.__file__, tap, *ports,
-            loss.dhcp_every, loss.probability, loss.seed, loss.seconds or 0,
+            loss.dhcp_every, loss.probability, loss.seed, loss.seconds or 0, loss.vlan,
         ]  # fmt: skip
         with self.log.open("ab") as log:
             self._process = lab.space.start(name, [str(word) for word in words], stdout=log, stderr=log)

@@ -1,7 +1,7 @@
 """A cable that loses frames: a relay between QEMU's `-netdev dgram` and a tap.
 
-A program of its own (`python3 -I -S relay.py TAP PORT PEER EVERY PROBABILITY SEED SECONDS`), because it
-has to run within the laboratory's network namespace. See `odd.Loss`. About once a second it prints how
+A program of its own (`python3 -I -S relay.py TAP PORT PEER EVERY PROBABILITY SEED SECONDS VLAN`), because
+it has to run within the laboratory's network namespace. See `odd.Loss`. About once a second it prints how
 many frames came and how many it lost.
 """
 
@@ -17,6 +17,7 @@ import time
 TUNSETIFF = 0x400454CA
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 _DHCP_PORTS = (67, 68)
+_TAGGED = b"\x81\x00"
 
 
 def is_dhcp(frame: bytes) -> bool:
@@ -38,23 +39,40 @@ class Cable:
         self._random = random.Random(seed)
         self._seconds = seconds
         self._began: float | None = None
-        self._dhcp = 0
+        self._dhcp = {True: 0, False: 0}
         self.came = 0
         self.lost = 0
 
-    def loses(self, frame: bytes, now: float) -> bool:
-        """Return True if this frame is to get lost."""
+    def loses(self, frame: bytes, now: float, *, upward: bool) -> bool:
+        """Return True if this frame is to get lost; `upward` is that from the machine.
+
+        Each direction counts its own frames of DHCP. Counted together, every second one would be
+        every answer, and no protocol gets over that.
+        """
         self.came += 1
         self._began = now if self._began is None else self._began
         if self._seconds and now - self._began >= self._seconds:
             return False
         lost = self._random.random() < self._probability
         if self._every and is_dhcp(frame):
-            self._dhcp += 1
+            self._dhcp[upward] += 1
             # The first is lost, as unlucky as it can be.
-            lost = lost or self._dhcp % self._every == 1 % self._every
+            lost = lost or self._dhcp[upward] % self._every == 1 % self._every
         self.lost += lost
         return lost
+
+
+def tag(frame: bytes, vlan: int) -> bytes:
+    """Return the frame with the tag of a VLAN behind its two addresses (IEEE 802.1Q)."""
+    return frame[:12] + _TAGGED + struct.pack("!H", vlan) + frame[12:]
+
+
+def untag(frame: bytes, vlan: int) -> bytes | None:
+    """Return the frame without the tag of the VLAN, None if it has not that one."""
+    if len(frame) < 18 or frame[12:14] != _TAGGED:
+        return None
+    number: int = struct.unpack("!H", frame[14:16])[0] & 0xFFF
+    return frame[:12] + frame[16:] if number == vlan else None
 
 
 def open_tap(name: str) -> int:
@@ -66,7 +84,7 @@ def open_tap(name: str) -> int:
 
 def main(arguments: list[str]) -> None:
     """Carry frames for ever."""
-    name, port, peer, every, probability, seed, seconds = arguments
+    name, port, peer, every, probability, seed, seconds, vlan = arguments
     cable = Cable(int(every), float(probability), int(seed), float(seconds))
     tap = open_tap(name)
     machine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -77,12 +95,13 @@ def main(arguments: list[str]) -> None:
         now = time.monotonic()
         if machine.fileno() in ready:
             frame = machine.recv(65536)
-            if not cable.loses(frame, now):
-                os.write(tap, frame)
+            sent = untag(frame, int(vlan)) if int(vlan) else frame
+            if sent is not None and not cable.loses(sent, now, upward=True):
+                os.write(tap, sent)
         if tap in ready:
             frame = os.read(tap, 65536)
-            if not cable.loses(frame, now):
-                machine.sendto(frame, ("127.0.0.1", int(peer)))
+            if not cable.loses(frame, now, upward=False):
+                machine.sendto(tag(frame, int(vlan)) if int(vlan) else frame, ("127.0.0.1", int(peer)))
         if now - told >= 1.0:
             told = now
             print(cable.came, cable.lost, flush=True)

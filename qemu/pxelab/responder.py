@@ -43,7 +43,7 @@ def write_options(options: list[tuple[int, bytes]]) -> bytes:
     return packed + b"\xff"
 
 
-def answer(voice: dict[str, Any], request: bytes, kind: int, address: str) -> bytes:
+def answer(voice: dict[str, Any], request: bytes, kind: int, address: str, turn: int) -> bytes:
     """Return a reply of the given kind to the request; `address` is what it offers or confirms."""
     _, kind_of_net, length, _, xid, seconds, _flags, _, _, _, relay, mac, _, _ = _BOOTP.unpack(
         request[: _BOOTP.size]
@@ -52,7 +52,7 @@ def answer(voice: dict[str, Any], request: bytes, kind: int, address: str) -> by
     own = socket.inet_aton(voice["server"])
     options = [(_MESSAGE_TYPE, bytes((kind,))), (_SERVER_ID, own)]
     if kind != NAK:
-        options += [(int(code), bytes.fromhex(value)) for code, value in voice["options"]]
+        options += [(int(code), bytes.fromhex(value)) for code, value in voice["turns"][turn]]
     header = _BOOTP.pack(
         2, kind_of_net, length, 0, xid, 0, 0x8000, bytes(4),
         bytes(4) if kind == NAK else socket.inet_aton(address),
@@ -70,6 +70,7 @@ class Responder:
         self.ignore = [voice["ignore"] for voice in voices]
         self.naks = [voice["naks"] for voice in voices]
         self.declined = [0 for _ in voices]
+        self.asked = 0
         self.voices = voices
 
     def replies(self, request: bytes) -> list[tuple[float, bytes]]:
@@ -77,20 +78,24 @@ class Responder:
         options = read_options(request[_BOOTP.size + len(_COOKIE) :])
         kind = options.get(_MESSAGE_TYPE, b"\0")[0]
         found = []
+        self.asked += kind == DISCOVER
         for number, voice in enumerate(self.voices):
             mine = options.get(_SERVER_ID) in (None, socket.inet_aton(voice["server"]))
             if not mine:
                 continue
+            delays = voice["delays"]
+            delay = delays[min(max(self.asked, 1), len(delays)) - 1]
+            turn = min(max(self.asked, 1), len(voice["turns"])) - 1
             address = voice["addresses"][min(self.declined[number], len(voice["addresses"]) - 1)]
             if kind == DISCOVER and self.ignore[number] > 0:
                 self.ignore[number] -= 1
             elif kind == DISCOVER:
-                found.append((voice["delay"], answer(voice, request, OFFER, address)))
+                found.append((delay, answer(voice, request, OFFER, address, turn)))
             elif kind == REQUEST and self.naks[number] > 0:
                 self.naks[number] -= 1
-                found.append((voice["delay"], answer(voice, request, NAK, address)))
+                found.append((delay, answer(voice, request, NAK, address, turn)))
             elif kind == REQUEST:
-                found.append((voice["delay"], answer(voice, request, ACK, address)))
+                found.append((delay, answer(voice, request, ACK, address, turn)))
             elif kind == DECLINE:
                 self.declined[number] += 1
         return sorted(found, key=lambda reply: reply[0])

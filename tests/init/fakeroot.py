@@ -250,7 +250,7 @@ class FakeRoot:
     def run(self, code: str, *arguments: str) -> Result:
         """Run shell code ("$@" are the arguments) behind the libraries as init sources them."""
         self.folder("run/pxeinit/lease")
-        return self.execute("/bin/sh", "-c", f"set -u\n{_sourcing()}\n{code}\n", "test", *arguments)
+        return self.execute("/bin/sh", "-c", f"set -u\n{sourcing()}\n{code}\n", "test", *arguments)
 
     def boot(
         self, cmdline: str | None = None, *arguments: str, env: Mapping[str, str] | None = None
@@ -294,7 +294,7 @@ def install_client(root: Path) -> None:
             shutil.copy(path, library)
 
 
-def _sourcing() -> str:
+def sourcing() -> str:
     """Return the part of init that sources its libraries."""
     text = (INIT / "init").read_text()
     return text[text.index("\nlib=") : text.index("\nrun_phase ")]
