@@ -4,7 +4,7 @@
 
 dhcp_tries=3      # DISCOVER frames a round
 dhcp_pause=2      # seconds between them
-dhcp_round=10     # seconds that a round takes at most, and up to three more
+dhcp_round=12     # seconds that a round takes at most
 dhcp_probe=       # udhcpc's option to ask whether the offered address is in use, found once
 lease_fallback=   # an interface whose lease is of use for nothing but its address
 dhcp_vendor=      # the vendor class of this round
@@ -110,13 +110,10 @@ judge_leases() {
 }
 
 # ask_round: a round on every linked interface at once. Succeeds with a lease that is of use. It has an end of its own:
-# with a server that offers and never confirms, udhcpc begins anew again and again. And that at random, for a cable that
-# loses frames in a rhythm.
+# with a server that offers and never confirms, udhcpc begins anew again and again.
 ask_round() {
-    local name pids='' pid alive since limit
+    local name pids='' pid alive since
     find_dhcp_probe
-    random_below 4
-    limit=$((dhcp_round + random_number))
     read_uptime
     since=$uptime_now
     lease_interface= lease_fallback=
@@ -136,7 +133,7 @@ ask_round() {
         fi
         tell_wait "a DHCP answer on $linked"
         seconds_since "$since"
-        [ "$elapsed" -lt $limit ] || break
+        [ "$elapsed" -lt $dhcp_round ] || break
         usleep 50000
     done
     # shellcheck disable=SC2086  # a list of numbers
@@ -201,6 +198,12 @@ take_useless() {
     warn "no lease with a root-path came; the one of ${lease_value:-an unnamed server} on $lease_interface is taken"
 }
 
+# note_question: whoever renews the lease later has to ask as the same client.
+note_question() {
+    write_lease vendor-class "$dhcp_vendor"
+    write_lease client-id "$param_clientid"
+}
+
 # take_dhcp: rounds without an end, but for panic=. Sets lease_interface.
 take_dhcp() {
     local round=0
@@ -212,11 +215,15 @@ take_dhcp() {
         mkdir "$run_dir/lease"
         round=$((round + 1))
         choose_vendor $round
-        ask_round && return 0
+        if ask_round; then
+            note_question
+            return 0
+        fi
         if [ -n "$lease_fallback" ]; then
             dhcp_useless=yes
             if [ $round -ge $backoff_quick_rounds ]; then
                 take_useless
+                note_question
                 return 0
             fi
             say "lease: the answer on $lease_fallback has no root-path, and the command line none: asking on"

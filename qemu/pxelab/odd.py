@@ -122,18 +122,34 @@ class OddDhcp(Server):
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a cable loses: every `dhcp_every`th frame of DHCP either way, and each frame with a probability.
+    """What a cable loses: every `dhcp_up`th frame of DHCP from the machine, every `dhcp_down`th to it.
 
-    The random numbers start from `seed`, so that a test is the same each time. After `seconds` (of the
-    first frame) the cable is whole again. With `vlan` the machine's end is a switch's trunk port: what
-    it sends without that tag (802.1Q) is lost too, and all that reaches it is tagged.
+    (Both at once, in step, no client gets over: each answer would be one of those that get lost.) And
+    each frame, or with `dhcp` each of DHCP, with a `probability`. The random numbers start from `seed`,
+    so that a test is the same each time. After `seconds` (of the first frame) the cable is whole again.
+    With `vlan` the machine's end is a switch's trunk port: what it sends without that tag (802.1Q) is
+    lost too, and all that reaches it is tagged.
     """
 
-    dhcp_every: int = 0
+    dhcp_up: int = 0
+    dhcp_down: int = 0
     probability: float = 0.0
+    dhcp: bool = False
     seed: int = 1
     seconds: float | None = None
     vlan: int = 0
+
+    def words(self) -> list[object]:
+        """Return what the relay takes."""
+        return [
+            self.dhcp_up,
+            self.dhcp_down,
+            self.probability,
+            int(self.dhcp),
+            self.seed,
+            self.seconds or 0,
+            self.vlan,
+        ]
 
 
 class LossyCable(Server):
@@ -143,10 +159,7 @@ class LossyCable(Server):
         """Start it: `ports` are the relay's and the machine's UDP ports on the loopback."""
         super().__init__(lab, name)
         self.ports = ports
-        words = [
-            sys.executable, "-I", "-S", relay.__file__, tap, *ports,
-            loss.dhcp_every, loss.probability, loss.seed, loss.seconds or 0, loss.vlan,
-        ]  # fmt: skip
+        words = [sys.executable, "-I", "-S", relay.__file__, tap, *ports, *loss.words()]
         with self.log.open("ab") as log:
             self._process = lab.space.start(name, [str(word) for word in words], stdout=log, stderr=log)
 

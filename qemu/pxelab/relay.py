@@ -1,8 +1,8 @@
 """A cable that loses frames: a relay between QEMU's `-netdev dgram` and a tap.
 
-A program of its own (`python3 -I -S relay.py TAP PORT PEER EVERY PROBABILITY SEED SECONDS VLAN`), because
-it has to run within the laboratory's network namespace. See `odd.Loss`. About once a second it prints how
-many frames came and how many it lost.
+A program of its own (`python3 -I -S relay.py TAP PORT PEER UP DOWN PROBABILITY DHCP SEED SECONDS VLAN`),
+because it has to run within the laboratory's network namespace. See `odd.Loss`. About once a second it
+prints how many frames came and how many it lost.
 """
 
 import fcntl
@@ -32,10 +32,11 @@ def is_dhcp(frame: bytes) -> bool:
 class Cable:
     """Decides about each frame, and counts."""
 
-    def __init__(self, every: int, probability: float, seed: int, seconds: float) -> None:
+    def __init__(self, up: int, down: int, probability: float, dhcp: bool, seed: int, seconds: float) -> None:
         """Take the rules of odd.Loss; `seconds` 0 is for ever."""
-        self._every = every
+        self._every = {True: up, False: down}
         self._probability = probability
+        self._dhcp_alone = dhcp
         self._random = random.Random(seed)
         self._seconds = seconds
         self._began: float | None = None
@@ -44,20 +45,18 @@ class Cable:
         self.lost = 0
 
     def loses(self, frame: bytes, now: float, *, upward: bool) -> bool:
-        """Return True if this frame is to get lost; `upward` is that from the machine.
-
-        Each direction counts its own frames of DHCP. Counted together, every second one would be
-        every answer, and no protocol gets over that.
-        """
+        """Return True if this frame is to get lost; `upward` is that from the machine."""
         self.came += 1
         self._began = now if self._began is None else self._began
         if self._seconds and now - self._began >= self._seconds:
             return False
-        lost = self._random.random() < self._probability
-        if self._every and is_dhcp(frame):
+        dhcp = is_dhcp(frame)
+        lost = self._random.random() < self._probability and (dhcp or not self._dhcp_alone)
+        every = self._every[upward]
+        if dhcp and every:
             self._dhcp[upward] += 1
             # The first is lost, as unlucky as it can be.
-            lost = lost or self._dhcp[upward] % self._every == 1 % self._every
+            lost = lost or self._dhcp[upward] % every == 1 % every
         self.lost += lost
         return lost
 
@@ -84,8 +83,8 @@ def open_tap(name: str) -> int:
 
 def main(arguments: list[str]) -> None:
     """Carry frames for ever."""
-    name, port, peer, every, probability, seed, seconds, vlan = arguments
-    cable = Cable(int(every), float(probability), int(seed), float(seconds))
+    name, port, peer, up, down, probability, dhcp, seed, seconds, vlan = arguments
+    cable = Cable(int(up), int(down), float(probability), dhcp == "1", int(seed), float(seconds))
     tap = open_tap(name)
     machine = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     machine.bind(("127.0.0.1", int(port)))

@@ -42,14 +42,22 @@ def lease_seconds(report: Report) -> float:
     return float(report.state["phase.root"]) - float(report.state["phase.lease"])
 
 
-def test_every_second_dhcp_frame_is_lost(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
+@pytest.mark.parametrize(
+    "loss",
+    [
+        pytest.param(Loss(dhcp_up=2), id="from-the-client"),
+        pytest.param(Loss(dhcp_down=2), id="to-the-client", marks=pytest.mark.long),
+        pytest.param(Loss(probability=0.5, dhcp=True, seed=5), id="at-random", marks=pytest.mark.long),
+    ],
+)
+def test_every_second_dhcp_frame_is_lost(lab: Lab, bookworm: Tree, bookworm_image: Path, loss: Loss) -> None:
     dhcp = lab.odd_dhcp(GOOD)
-    machine = switch_on(lab, bookworm, bookworm_image, nics=(Nic(loss=Loss(dhcp_every=2)),))
+    machine = switch_on(lab, bookworm, bookworm_image, nics=(Nic(loss=loss),))
     report = read_report(machine)
     assert lease_seconds(report) < 60
-    assert len([asked for asked in dhcp.asked if asked.kind == DISCOVER]) >= 2
+    assert {asked.kind for asked in dhcp.asked} == {DISCOVER, REQUEST}
     came, lost = machine.cables[0].counts()
-    assert 3 <= lost < came
+    assert 2 <= lost < came
 
 
 @pytest.mark.long

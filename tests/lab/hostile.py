@@ -141,3 +141,17 @@ def overloaded() -> tuple[Voice, ...]:
         )
         for overload, sname, file in fields
     )
+
+
+def rotation(number: int) -> tuple[tuple[int, bytes], ...]:
+    """Return the options of one answer with as many of them as fit, each with another value."""
+    short = [value for value in VALUES if len(value) < 40]
+    options: list[tuple[int, bytes]] = []
+    room = _ROOM
+    for place, code in enumerate(OPTIONS):
+        value = short[(number * len(OPTIONS) + place) % len(short)]
+        # The mask alone decides whether the rest is reached at all.
+        if code != 1 and room >= len(value) + 2:
+            options.append((code, value))
+            room -= len(value) + 2
+    return tuple(options)
