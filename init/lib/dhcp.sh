@@ -134,7 +134,7 @@ ask_round() {
         tell_wait "a DHCP answer on $linked"
         seconds_since "$since"
         [ "$elapsed" -lt $dhcp_round ] || break
-        usleep 50000
+        usleep 40000
     done
     # shellcheck disable=SC2086  # a list of numbers
     { kill $pids; wait $pids; } 2>/dev/null

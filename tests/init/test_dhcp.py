@@ -320,6 +320,9 @@ def test_the_losers_udhcpc_is_stopped(root: FakeRoot) -> None:
 def test_a_server_that_offers_and_never_confirms_does_not_hold_a_round_for_ever(root: FakeRoot) -> None:
     root.nic()
     root.fake("udhcpc", when=" -f ", does=FOR_EVER)
+    root.fake(
+        "usleep", does='read -r now rest < /proc/uptime; echo "$((${now%%.*} + 1)).00 0.00" > /proc/uptime'
+    )
     said = finish(root)
     assert said.codes == ["PXE-INIT-lease-none"]
     assert len(asked(root)) == 3

@@ -1,5 +1,7 @@
 """dhcp-event: what a server says becomes one checked value a file, or nothing."""
 
+import shutil
+
 import pytest
 
 from tests.init.fakeroot import FakeRoot, Result
@@ -25,6 +27,9 @@ KEPT = {
 
 
 def event(root: FakeRoot, values: dict[str, str], what: str = "bound") -> Result:
+    """One event; the client has taken away what an earlier question brought."""
+    if what == "bound":
+        shutil.rmtree(root.folder("run/pxeinit/lease"))
     root.folder("run/pxeinit/lease")
     return root.execute("/lib/pxeinit/dhcp-event", what, env=values)
 
@@ -59,6 +64,15 @@ def test_a_new_answer_replaces_the_old_one_whole(root: FakeRoot) -> None:
     event(root, ANSWER)
     event(root, {"interface": "eth0", "ip": "10.0.2.16", "mask": "16"}, "renew")
     assert lease(root) == {"address": "10.0.2.16", "prefix": "16", "obtained": "3.00"}
+
+
+def test_an_answer_that_is_there_stays(root: FakeRoot) -> None:
+    """A script that outlived its udhcpc may come any time."""
+    event(root, ANSWER)
+    other = {"interface": "eth0", "ip": "10.0.2.99"}
+    assert root.execute("/lib/pxeinit/dhcp-event", "bound", env=other).status == 0
+    assert lease(root) == KEPT
+    assert root.names("run/pxeinit/lease") == ["eth0"]
 
 
 @pytest.mark.parametrize("what", ["deconfig", "leasefail", "", "$(touch /canary)"])
@@ -115,7 +129,7 @@ def test_an_ipv6_address(root: FakeRoot) -> None:
     event(root, {"interface": "eth0", "ipv6": "fd00::5"})
     assert lease(root) == {"address6": "fd00::5/128"}
     assert event(root, {"interface": "eth0", "ipv6": "fd00::$(touch /canary)"}).status == 1
-    assert lease(root) == {"address6": "fd00::5/128"}
+    assert lease(root) == {}
 
 
 OTHERS = {
