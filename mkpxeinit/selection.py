@@ -35,6 +35,8 @@ from mkpxeinit.reason import Reason
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
+# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=.
+ON_REQUEST = ("8021q", "bonding", "netconsole")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 _PHY_LIBRARY = frozenset({"libphy", "phylink"})
 # A blacklist of modprobe.d does not hide what is asked for by name.
@@ -46,6 +48,7 @@ _BY_NAME = (
     "carries the bus of",
     "NFS root",
     "sockets of the client",
+    "vlan=, bond= and netconsole=",
 )
 
 
@@ -112,6 +115,7 @@ def select(
         want(_named(index, name, f"{why}: module"), why)
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
+    want((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
     if inventories:
         exact = drivers.find(index, inventories, network)
         notes.extend(exact.notes)

@@ -34,6 +34,30 @@ next_delay() {
     [ $backoff_limit -le $backoff_ceiling ] || backoff_limit=$backoff_ceiling
 }
 
+# seconds_since UPTIME: sets elapsed, in whole seconds.
+seconds_since() {
+    read_uptime
+    elapsed=$((${uptime_now%.*} - ${1%.*}))
+}
+elapsed=0
+
+# begin_wait: for what follows. tell_wait WHAT: says so, also with "quiet", when it has taken 3 s, and every 30 s. Nobody
+# shall look at a dark screen for longer.
+begin_wait() {
+    read_uptime
+    wait_since=$uptime_now
+    wait_next=$wait_silent
+}
+tell_wait() {
+    seconds_since "$wait_since"
+    [ $elapsed -ge $wait_next ] || return 0
+    say_always "still waiting for $1 ($elapsed s)"
+    wait_next=$((elapsed + 30))
+}
+wait_silent=3 # seconds
+wait_since=0
+wait_next=$wait_silent
+
 # back_off WHAT: waits for the next delay, the console saying for what.
 back_off() {
     next_delay

@@ -83,10 +83,55 @@ is_mount_options() {
     [ ${#1} -le 512 ]
 }
 
+# is_mtu VALUE: of an Ethernet frame; less than 576 bytes no IPv4 host has to accept.
+is_mtu() {
+    is_number "$1" && [ "$1" -ge 576 ] && [ "$1" -le 65535 ]
+}
+
+# is_route VALUE: "NET/LENGTH,GATEWAY", the gateway 0.0.0.0 being the interface itself.
+is_route() {
+    local length=${1#*/}
+    length=${length%%,*}
+    case $1 in
+        */*,*) is_ipv4 "${1%%/*}" && is_number "$length" && [ "$length" -le 32 ] && is_ipv4 "${1#*,}" ;;
+        *) return 1 ;;
+    esac
+}
+
 # is_interface VALUE: as the kernel's dev_valid_name, but stricter.
 is_interface() {
     case $1 in
         '' | . | .. | *[!a-zA-Z0-9_.-]* | -* | ????????????????*) return 1 ;;
+    esac
+}
+
+# is_vendor VALUE: a DHCP vendor class (option 60), printable and without blanks.
+is_vendor() {
+    case $1 in
+        '' | -* | *[!a-zA-Z0-9:._/-]*) return 1 ;;
+    esac
+    [ ${#1} -le 128 ]
+}
+
+# is_client_id VALUE: mac, none, or the bytes of option 61 in hexadecimal, two at least (RFC 2132).
+is_client_id() {
+    case $1 in
+        mac | none) return 0 ;;
+        ???? | ????*) ;;
+        *) return 1 ;;
+    esac
+    case $1 in
+        *[!0-9a-fA-F]*) return 1 ;;
+    esac
+    [ $((${#1} % 2)) -eq 0 ] && [ ${#1} -le 128 ]
+}
+
+# is_netconsole VALUE: netconsole.rst's [+][r][PORT]@[ADDRESS]/[DEVICE],[PORT]@ADDRESS/[MAC].
+is_netconsole() {
+    case $1 in
+        *[!a-zA-Z0-9.:@/,+_-]*) return 1 ;;
+        *@*/*,*@*/*) [ ${#1} -le 200 ] ;;
+        *) return 1 ;;
     esac
 }
 

@@ -1,115 +1,9 @@
 # shellcheck shell=dash
-# Phase lease: an address, from the command line or by DHCP. All that a server says passes through dhcp-event, which keeps
-# one checked value a file in $run_dir/lease/INTERFACE.
+# Phase lease: an address, from the command line, by DHCP (dhcp.sh) or by router advertisements (ipv6.sh). All that a server
+# says passes through dhcp-event, which keeps one checked value a file in $run_dir/lease/INTERFACE.
 
 lease_interface=
-lease_applied=no
-lease_tries=3   # DISCOVER frames a round
-lease_pause=2   # seconds between them
-
-ip_mode=dhcp
-ip_client= ip_server= ip_gateway= ip_mask= ip_hostname= ip_device= ip_dns=
-
-# read_ip_param: ip=client:server:gateway:mask:host:device:how:dns0:dns1 (kernel, nfsroot.rst), or one word, or dracut's
-# device:how.
-read_ip_param() {
-    local how rest
-    ip_mode=dhcp
-    case $param_ip in
-        '' | dhcp | on | any | both | bootp) return 0 ;;
-        off | none)
-            drop_param ip "$param_ip" "a network root needs an address; DHCP is used"
-            return 0
-            ;;
-        *:*:*:*) ;;
-        *:*)
-            how=${param_ip#*:}
-            case $how in
-                dhcp | on | any | both) ;;
-                *)
-                    drop_param ip "$param_ip" "only dhcp can follow the interface"
-                    return 0
-                    ;;
-            esac
-            if is_interface "${param_ip%%:*}"; then
-                ip_device=${param_ip%%:*}
-            else
-                drop_param ip "$param_ip" "not an interface's name"
-            fi
-            return 0
-            ;;
-        *)
-            drop_param ip "$param_ip" "not the kernel's form"
-            return 0
-            ;;
-    esac
-    rest="$param_ip:::::::::"
-    ip_client=${rest%%:*}; rest=${rest#*:}
-    ip_server=${rest%%:*}; rest=${rest#*:}
-    ip_gateway=${rest%%:*}; rest=${rest#*:}
-    ip_mask=${rest%%:*}; rest=${rest#*:}
-    ip_hostname=${rest%%:*}; rest=${rest#*:}
-    ip_device=${rest%%:*}; rest=${rest#*:}
-    how=${rest%%:*}; rest=${rest#*:}
-    ip_dns="${rest%%:*}"; rest=${rest#*:}
-    ip_dns="$ip_dns ${rest%%:*}"
-    check_ip_param "$how"
-}
-
-# check_ip_param HOW: what is not valid is dropped; with a valid address and without "dhcp" the mode is static.
-check_ip_param() {
-    local name value
-    for name in client server gateway; do
-        case $name in
-            client) value=$ip_client ;;
-            server) value=$ip_server ;;
-            gateway) value=$ip_gateway ;;
-        esac
-        if [ -n "$value" ] && ! is_host_ipv4 "$value"; then
-            drop_param "ip (its $name)" "$value" "not the address of a host"
-            case $name in
-                client) ip_client= ;;
-                server) ip_server= ;;
-                gateway) ip_gateway= ;;
-            esac
-        fi
-    done
-    if [ -n "$ip_hostname" ] && ! is_hostname "$ip_hostname"; then
-        drop_param "ip (its host name)" "$ip_hostname" "not a host name"
-        ip_hostname=
-    fi
-    if [ -n "$ip_device" ] && ! is_interface "$ip_device"; then
-        drop_param "ip (its device)" "$ip_device" "not an interface's name"
-        ip_device=
-    fi
-    case $1 in
-        dhcp | on | any | both | bootp) return 0 ;;
-    esac
-    if [ -n "$ip_client" ]; then
-        ip_mode=static
-    fi
-}
-
-# mask_to_prefix MASK: sets prefix; fails on a mask with holes.
-mask_to_prefix() {
-    local rest="$1." part ended=no bits
-    prefix=0
-    is_ipv4 "$1" || return 1
-    while [ -n "$rest" ]; do
-        part=${rest%%.*}
-        rest=${rest#*.}
-        case $part in
-            255) bits=8 ;; 254) bits=7 ;; 252) bits=6 ;; 248) bits=5 ;; 240) bits=4 ;;
-            224) bits=3 ;; 192) bits=2 ;; 128) bits=1 ;; 0) bits=0 ;;
-            *) return 1 ;;
-        esac
-        if [ $ended = yes ] && [ $bits -ne 0 ]; then
-            return 1
-        fi
-        [ $bits -eq 8 ] || ended=yes
-        prefix=$((prefix + bits))
-    done
-}
+lease_applied=' ' # the interfaces that have been given addresses
 
 # write_lease NAME VALUE: a checked value of a lease that did not come by DHCP.
 write_lease() {
@@ -122,101 +16,95 @@ read_lease() {
     { IFS= read -r lease_value < "$run_dir/lease/$lease_interface/$1"; } 2>/dev/null || :
 }
 
-# take_static: ip= as a lease.
+# take_static: ip= as a lease of lease_interface.
 take_static() {
-    lease_interface=${linked%% *}
     mkdir -p "$run_dir/lease/$lease_interface"
-    mask_to_prefix "${ip_mask:-255.255.255.0}" || {
-        drop_param "ip (its mask)" "$ip_mask" "not a netmask; 255.255.255.0 is used"
-        prefix=24
-    }
+    mask_to_prefix "${ip_mask:-255.255.255.0}"
     write_lease address "$ip_client"
     write_lease prefix "$prefix"
-    [ -z "$ip_gateway" ] || write_lease router "$ip_gateway"
+    take_named
+}
+
+# take_named: what ip= says beside the address; it has the last word over a server's.
+take_named() {
+    [ -z "$ip_gateway" ] || { write_lease router "$ip_gateway" && rm -f "$run_dir/lease/$lease_interface/routes"; }
     [ -z "$ip_server" ] || write_lease next-server "$ip_server"
     [ -z "$ip_hostname" ] || write_lease hostname "$ip_hostname"
-    local dns valid=
-    for dns in $ip_dns; do
-        if is_ipv4 "$dns"; then valid="$valid${valid:+ }$dns"; fi
-    done
-    [ -z "$valid" ] || write_lease dns "$valid"
+    [ -z "$ip_dns" ] || write_lease dns "$ip_dns"
+    [ -z "$ip_ntp" ] || write_lease ntp "$ip_ntp"
+    [ -z "$ip_mtu" ] || write_lease mtu "$ip_mtu"
 }
 
-# ask_dhcp INTERFACE: one round of DISCOVER frames; succeeds with a lease.
-ask_dhcp() {
-    env -i PATH=/bin LC_ALL=C udhcpc -f -n -q -t "$lease_tries" -T "$lease_pause" -i "$1" \
-        -s /lib/pxeinit/dhcp-event -V pxeinit \
-        -O rootpath -O mtu -O search -O ntpsrv -O staticroutes >> "$run_dir/udhcpc.log" 2>&1 \
-        && [ -s "$run_dir/lease/$1/address" ]
+# check_static: is the address of ip= another's already? (RFC 5227; a probe of a second, if the busybox can.)
+check_static() {
+    [ "$param_arp" = yes ] && command -v arping > /dev/null || return 0
+    # It fails if there was an answer; nothing else may keep a machine from its address.
+    arping -q -D -f -c 2 -w 1 -I "$lease_interface" "$ip_client" > /tmp/arping 2>&1
+    [ $? -eq 1 ] && [ ! -s /tmp/arping ] || return 0
+    report PXE-INIT-lease-duplicate "the address $ip_client is in use on $lease_interface" \
+        "another machine answers for it, and ip= gives it to this one" \
+        "another address in ip=; pxeinit.arp=no if something answers for every address"
+    return 1
 }
 
-# ask_all: a round on every linked interface at once; the first lease wins, the other interfaces go down again.
-ask_all() {
-    local name pids= pid alive
-    case $linked in
-        *' '*) ;;
-        *)
-            ask_dhcp "$linked" || return 1
-            lease_interface=$linked
-            return 0
-            ;;
+# forget_address: what an earlier attempt gave to the interface; its routes go with it.
+forget_address() {
+    case $lease_applied in
+        *" $1 "*) ip addr flush dev "$1" ;;
     esac
-    for name in $linked; do
-        ask_dhcp "$name" &
-        pids="$pids $!"
-    done
-    lease_interface=
-    while :; do
-        # Looked at before the leases: whoever has ended has written its lease.
-        alive=no
-        for pid in $pids; do
-            if kill -0 "$pid" 2>/dev/null; then alive=yes; fi
-        done
-        for name in $linked; do
-            if [ -s "$run_dir/lease/$name/address" ]; then
-                lease_interface=$name
-                break
-            fi
-        done
-        if [ -n "$lease_interface" ] || [ $alive = no ]; then
-            break
-        fi
-        usleep 50000
-    done
-    killall -q udhcpc
-    # The losers' shells end with their udhcpc.
-    # shellcheck disable=SC2086  # a list of numbers
-    wait $pids
-    [ -n "$lease_interface" ] || return 1
-    for name in $interfaces; do
-        [ "$name" = "$lease_interface" ] || ip link set "$name" down
-    done
 }
 
 # apply_lease: the kernel's side of it.
 apply_lease() {
-    local address gateway mtu
+    local address
+    read_lease mtu
+    if [ -n "$lease_value" ] && ! ip link set "$lease_interface" mtu "$lease_value"; then
+        warn "$lease_interface does not take the MTU $lease_value"
+    fi
+    forget_address "$lease_interface"
     read_lease address; address=$lease_value
-    read_lease prefix; address="$address/$lease_value"
-    read_lease mtu; mtu=$lease_value
-    read_lease router; gateway=${lease_value%% *}
-    [ -z "$mtu" ] || ip link set "$lease_interface" mtu "$mtu"
-    if [ $lease_applied = yes ]; then
-        ip addr flush dev "$lease_interface"
+    if [ -n "$address" ]; then
+        read_lease prefix; address="$address/$lease_value"
+        lease_applied="$lease_applied$lease_interface "
+        ip addr add "$address" broadcast + dev "$lease_interface" || return 1
     fi
-    lease_applied=yes
-    ip addr add "$address" broadcast + dev "$lease_interface" || return 1
-    if [ -n "$gateway" ]; then
-        # A router outside the subnet needs a way to itself first.
-        ip route add default via "$gateway" dev "$lease_interface" 2>/dev/null || {
-            ip route add "$gateway" dev "$lease_interface" \
-                && ip route add default via "$gateway" dev "$lease_interface" \
-                || warn "no route through the router $gateway"
-        }
-    fi
+}
+
+# apply_names: what the resolver and the kernel keep of the lease that leads to the root.
+apply_names() {
     write_resolv_conf > /etc/resolv.conf
     read_lease hostname
     [ -z "$lease_value" ] || printf '%s\n' "$lease_value" > /proc/sys/kernel/hostname
+}
+
+# apply_routes: those of option 121, which then speak for the router too (RFC 3442), else a default one by the router.
+apply_routes() {
+    local route
+    read_lease routes
+    if [ -z "$lease_value" ]; then
+        read_lease router
+        [ -z "$lease_value" ] || add_route 0.0.0.0/0 "${lease_value%% *}"
+        return 0
+    fi
+    # What is on the interface itself first: the others' gateways may be there.
+    for route in $lease_value; do
+        case $route in *,0.0.0.0) add_route "${route%,*}" 0.0.0.0 ;; esac
+    done
+    for route in $lease_value; do
+        case $route in *,0.0.0.0) ;; *) add_route "${route%,*}" "${route#*,}" ;; esac
+    done
+}
+
+# add_route NET/LENGTH GATEWAY
+add_route() {
+    if [ "$2" = 0.0.0.0 ]; then
+        ip route add "$1" dev "$lease_interface" || warn "no route to $1 on $lease_interface"
+        return 0
+    fi
+    ip route add "$1" via "$2" dev "$lease_interface" 2>/dev/null && return 0
+    # A router outside the subnet needs a way to itself first.
+    ip route add "$2" dev "$lease_interface" 2>/dev/null
+    ip route add "$1" via "$2" dev "$lease_interface" || warn "no route to $1 through the router $2"
 }
 
 # write_resolv_conf: the resolver's file for this lease, on standard output; empty when no server is known.
@@ -237,6 +125,11 @@ write_resolv_conf() {
 # describe_lease: one line for the console.
 describe_lease() {
     local text
+    read_lease address6
+    if [ -n "$lease_value" ]; then
+        say "lease: $lease_interface has $lease_value"
+        return 0
+    fi
     read_lease address; text="$lease_interface has $lease_value"
     read_lease prefix; text="$text/$lease_value"
     if [ $ip_mode = static ]; then
@@ -248,43 +141,82 @@ describe_lease() {
     say "lease: $text, ${lease_value:-no} s"
 }
 
-# report_no_lease ROUNDS: what is known when nobody answers.
-report_no_lease() {
-    report PXE-INIT-lease-none "no DHCP answer on $linked after $1 rounds of $lease_tries requests" \
-        "the server is down, on another network, or the switch port is not forwarding yet (spanning tree)" \
-        "look at the DHCP server's log for this machine's address ($(cat /sys/class/net/"${linked%% *}"/address 2>/dev/null))"
+# put_down_others: the interfaces that were asked in vain, and those without a link.
+put_down_others() {
+    local name
+    for name in $interfaces; do
+        [ "$name" != "$lease_interface" ] || continue
+        forget_address "$name"
+        ip link set "$name" down
+        # To be raised again when the phase is tried again.
+        case $raised in
+            *" $name "*) raised="${raised%%" $name "*} ${raised#*" $name "}" ;;
+        esac
+    done
+}
+
+# apply_more: the interfaces of further ip=. None of them holds the boot up, and none of them gets a router.
+apply_more() {
+    local spec main="$lease_interface"
+    for spec in $ip_more; do
+        load_ip "$spec"
+        if [ -z "$ip_device" ] || [ "$ip_device" = "$main" ] || [ ! -e "/sys/class/net/$ip_device" ]; then
+            warn "no interface for another ip= (${ip_device:-it names none})"
+            continue
+        fi
+        lease_interface=$ip_device
+        ip link set "$ip_device" up
+        case $ip_mode in
+            static) take_static ;;
+            dhcp)
+                linked=$ip_device
+                ask_round || [ -n "$lease_fallback" ] || {
+                    warn "no DHCP answer on $ip_device"
+                    continue
+                }
+                lease_interface=$ip_device
+                take_named
+                ;;
+            *)
+                # The kernel does it by itself.
+                continue
+                ;;
+        esac
+        apply_lease || warn "the kernel refuses the address of $ip_device"
+    done
+    lease_interface=$main
+    load_ip "${ip_main:-::::::dhcp}"
+}
+
+# take_lease: by the way that ip= names; sets lease_interface.
+take_lease() {
+    case $ip_mode in
+        static)
+            lease_interface=${linked%% *}
+            take_static
+            check_static
+            ;;
+        dhcp) take_dhcp && take_named ;;
+        *) take_ipv6 && take_named ;;
+    esac
 }
 
 phase_lease() {
-    local round=0
     reset_backoff
-    if [ $ip_mode = static ]; then
-        take_static
-    else
-        say "lease: asking DHCP on $linked"
-        while :; do
-            rm -rf "$run_dir/lease"
-            mkdir "$run_dir/lease"
-            round=$((round + 1))
-            ask_all && break
-            if [ $round -eq $backoff_quick_rounds ]; then
-                report_no_lease $round
-                if must_give_up; then
-                    return 1
-                fi
-            fi
-            [ $round -lt $backoff_quick_rounds ] || back_off "a DHCP answer on $linked"
-            list_interfaces
-            raise_interfaces
-            list_linked
-            [ -n "$linked" ] || wait_link || return 1
-        done
-    fi
+    # Again after a failure: what was put down may be what is needed.
+    look_for_links
+    [ -n "$linked" ] || wait_link || return 1
+    take_lease || return 1
     if ! apply_lease; then
         report PXE-INIT-lease-apply "the kernel refuses the address of the lease on $lease_interface" \
             "the message above is its word" "look at the DHCP server's subnet and mask"
         return 1
     fi
+    apply_routes
+    apply_names
+    put_down_others
     add_state interface "$lease_interface"
     describe_lease
+    apply_more
+    start_netconsole
 }

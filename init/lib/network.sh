@@ -1,23 +1,28 @@
 # shellcheck shell=dash
 # Phase network: which interfaces there are, up, and a link on at least one of them.
 
-network_wait_nic=5   # seconds until the absence of any interface is a failure
-network_wait_link=10 # seconds until the absence of a link is reported
-network_give_up=60   # seconds until it is a failure where panic= asks for one
+network_wait_nic=5     # seconds until the absence of any interface is reported
+network_end_nic=30     # seconds until it is a failure
+network_bootif_nic=15  # seconds that BOOTIF's interface has to appear, before the others are taken
+network_wait_link=10   # seconds until the absence of a link is reported
+network_bootif_link=30 # seconds that BOOTIF's interface has to get one, before the others are taken
+network_give_up=60     # seconds until it is a failure where panic= asks for one
+network_bootif=yes     # is BOOTIF's interface alone still?
 
-# list_interfaces: sets interfaces to the Ethernet devices with hardware behind them, BOOTIF's or ip='s alone if named.
+# list_interfaces: sets interfaces to the Ethernet devices with hardware behind them and those of vlan= and bond=, but not
+# what these are made of; BOOTIF's or ip='s alone if named.
 list_interfaces() {
     local path name type address
     interfaces=
     for path in /sys/class/net/*; do
         name=${path##*/}
         is_interface "$name" || continue
-        [ -e "$path/device" ] || continue
+        is_candidate "$name" || continue
         type=
         IFS= read -r type < "$path/type" || continue
         [ "$type" = 1 ] || continue
         [ ! -e "$path/phy80211" ] || continue
-        if [ -n "$param_bootif" ]; then
+        if [ -n "$param_bootif" ] && [ $network_bootif = yes ]; then
             address=
             IFS= read -r address < "$path/address" || :
             [ "$address" = "$param_bootif" ] || continue
@@ -30,6 +35,34 @@ list_interfaces() {
     interfaces=${interfaces# }
 }
 interfaces=
+
+# is_candidate NAME: hardware, or made by us; what ip= names is taken in any case.
+is_candidate() {
+    [ "$ip_device" != "$1" ] || return 0
+    case $link_members in
+        *" $1 "*) return 1 ;;
+    esac
+    case $link_made in
+        *" $1 "*) return 0 ;;
+    esac
+    [ -e "/sys/class/net/$1/device" ]
+}
+
+# widen_bootif WHY: the other interfaces too, if there are any; BOOTIF may name a card that leads nowhere (a loader's
+# configuration that was copied, a card that was exchanged).
+widen_bootif() {
+    local before="$interfaces"
+    if [ -z "$param_bootif" ] || [ $network_bootif = no ]; then
+        return 1
+    fi
+    network_bootif=no
+    list_interfaces
+    if [ "$interfaces" = "$before" ]; then
+        network_bootif=yes
+        return 1
+    fi
+    warn "BOOTIF=$param_bootif $1: the other interfaces are taken too ($interfaces)"
+}
 
 # describe_devices: sets described to the network controllers on PCI, driven or not, for the message.
 describe_devices() {
@@ -77,73 +110,84 @@ list_linked() {
 }
 linked=
 
-# seconds_since UPTIME: sets elapsed, in whole seconds.
-seconds_since() {
-    read_uptime
-    elapsed=$((${uptime_now%.*} - ${1%.*}))
+# report_no_nic: with what there is on PCI.
+report_no_nic() {
+    local named="${param_bootif:-$ip_device}"
+    describe_devices
+    if [ -n "$named$link_made" ] && [ "$named$link_made" != ' ' ]; then
+        report PXE-INIT-network-no-nic "no interface is ${named:-${link_made# }}" \
+            "the loader or the command line names it; on PCI there is:$described" \
+            "check BOOTIF=, ip=, vlan= and bond=, or build the image with the driver that is missing (mkpxeinit build --module NAME)"
+    else
+        report PXE-INIT-network-no-nic "no Ethernet interface" \
+            "on PCI there is:$described" \
+            "build the image with the driver (mkpxeinit build --module NAME), or check the machine's firmware settings"
+    fi
 }
 
-# wait_interfaces: until there is one, or network_wait_nic is over. Buses that are slow to show their devices (USB) are
+# wait_interfaces: until there is one, or network_end_nic is over. Buses that are slow to show their devices (USB) are
 # looked at again and again.
 wait_interfaces() {
-    local since
-    read_uptime
-    since=$uptime_now
+    local told=no
+    begin_wait
     while :; do
+        make_links
         list_interfaces
         [ -z "$interfaces" ] || return 0
-        seconds_since "$since"
-        [ $elapsed -lt $network_wait_nic ] || return 1
+        tell_wait "an Ethernet interface"
+        if [ $told = no ] && [ $elapsed -ge $network_wait_nic ]; then
+            told=yes
+            report_no_nic
+        fi
+        if [ $elapsed -ge $network_bootif_nic ] && widen_bootif "has no interface after $elapsed s"; then
+            return 0
+        fi
+        [ $elapsed -lt $network_end_nic ] || return 1
         usleep 100000
         load_bus_drivers
     done
 }
 
+# look_for_links: all that may have changed: interfaces that appeared, links that came.
+look_for_links() {
+    make_links
+    list_interfaces
+    raise_interfaces
+    list_linked
+}
+
 # wait_link: until an interface has one. Reported once with its code, repeated as a line now and then.
 wait_link() {
-    local since next=$network_wait_link told=no
-    read_uptime
-    since=$uptime_now
+    local told=no
+    begin_wait
     while :; do
-        raise_interfaces
-        list_linked
+        look_for_links
         [ -z "$linked" ] || return 0
-        seconds_since "$since"
-        if [ $elapsed -ge $next ]; then
-            if [ $told = no ]; then
-                told=yes
-                report PXE-INIT-network-no-link "no link on $interfaces after $elapsed s" \
-                    "no cable, a switch port that is off, or a slow negotiation" \
-                    "look at the cable and the port's lamp"
-            else
-                say_always "still waiting for a link on $interfaces ($elapsed s)"
-            fi
-            next=$((elapsed + 30))
+        tell_wait "a link on $interfaces"
+        if [ $told = no ] && [ $elapsed -ge $network_wait_link ]; then
+            told=yes
+            report PXE-INIT-network-no-link "no link on $interfaces after $elapsed s" \
+                "no cable, a switch port that is off, or a slow negotiation" \
+                "look at the cable and the port's lamp"
+        fi
+        if [ $elapsed -ge $network_bootif_link ] && widen_bootif "has no link after $elapsed s"; then
+            continue
         fi
         if must_give_up && [ $elapsed -ge $network_give_up ]; then
             return 1
         fi
         usleep 50000
-        list_interfaces
+        # Nothing but a link is missing in most cases, and that comes soon.
+        [ $elapsed -lt 1 ] || load_bus_drivers
     done
 }
 
 phase_network() {
+    link_refused=' '
+    network_bootif=yes
     ip link set lo up
     read_ip_param
-    if ! wait_interfaces; then
-        describe_devices
-        if [ -n "$param_bootif$ip_device" ]; then
-            report PXE-INIT-network-no-nic "no interface is ${param_bootif:-$ip_device}" \
-                "the loader or the command line names it; on PCI there is:$described" \
-                "check BOOTIF= and ip=, or build the image with the driver that is missing (mkpxeinit build --module NAME)"
-        else
-            report PXE-INIT-network-no-nic "no Ethernet interface" \
-                "on PCI there is:$described" \
-                "build the image with the driver (mkpxeinit build --module NAME), or check the machine's firmware settings"
-        fi
-        return 1
-    fi
+    wait_interfaces || return 1
     wait_link || return 1
     say "network: link on $linked"
 }

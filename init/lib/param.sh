@@ -5,8 +5,10 @@
 param_root=
 param_nfsroot=
 param_ip=
+param_bootdev=
 param_nameserver=
 param_bootif=
+param_netconsole=
 param_init=
 param_panic=
 param_quiet=no
@@ -17,6 +19,9 @@ param_switch=auto
 param_break=
 param_shell=no
 param_debug=no
+param_arp=yes
+param_vendor=
+param_clientid=mac
 
 # drop_param NAME VALUE WHY: a warning that quotes what it does not take.
 drop_param() {
@@ -41,7 +46,16 @@ take_param() {
     case $1 in
         root=*) param_root=$value ;;
         nfsroot=*) param_nfsroot=$value ;;
-        ip=*) param_ip=$value ;;
+        ip=*) take_ip "$value" ;;
+        bootdev=*)
+            if is_interface "$value"; then param_bootdev=$value; else drop_param bootdev "$value" "not an interface's name"; fi
+            ;;
+        vlan=*) take_vlan "$value" ;;
+        bond=*) take_bond "$value" ;;
+        bond) take_bond '' ;;
+        netconsole=*)
+            if is_netconsole "$value"; then param_netconsole=$value; else drop_param netconsole "$value" "not the kernel's form"; fi
+            ;;
         nameserver=*)
             if is_ipv4 "$value" || is_ipv6 "$value"; then
                 param_nameserver="$param_nameserver $value"
@@ -74,6 +88,13 @@ take_own_param() {
             # shellcheck disable=SC2086  # a list of words
             take_choice pxeinit.break "$2" $phase_names && param_break=$2
             ;;
+        arp=*) take_choice pxeinit.arp "$2" yes no && param_arp=$2 ;;
+        vendor=*)
+            if is_vendor "$2"; then param_vendor=$2; else drop_param pxeinit.vendor "$2" "not a vendor class"; fi
+            ;;
+        clientid=*)
+            if is_client_id "$2"; then param_clientid=$2; else drop_param pxeinit.clientid "$2" "it takes mac, none or hexadecimal digits"; fi
+            ;;
         shell) param_shell=yes ;;
         debug) param_debug=yes ;;
         *)
@@ -84,6 +105,20 @@ take_own_param() {
     return 0
 }
 phase_names="early drivers network lease root writable tree handoff switch"
+
+# take_ip VALUE: all of one line count; those of the loader's line replace those of the image's.
+take_ip() {
+    case $1 in
+        *[!a-zA-Z0-9.:_\[\]-]*)
+            drop_param ip "$1" "not the kernel's form"
+            return 0
+            ;;
+    esac
+    [ "$param_ip_file" = "$param_file" ] || param_ip=
+    param_ip_file=$param_file
+    param_ip="$param_ip${param_ip:+ }$1"
+}
+param_file= param_ip_file=
 
 # take_bootif VALUE: pxelinux writes 01-52-54-00-12-34-56, the hardware type and the address.
 take_bootif() {
@@ -149,6 +184,7 @@ read_params() {
     local file line
     for file in /etc/cmdline /proc/cmdline; do
         [ -r "$file" ] || continue
+        param_file=$file
         line=
         # A last line without a newline is a line too.
         IFS= read -r line < "$file" || :

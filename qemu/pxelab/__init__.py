@@ -21,6 +21,7 @@ from .ganesha import Ganesha, NfsSettings
 from .guest import GuestResult, hook_segment
 from .lab import SERVER, USER_SERVER, Lab
 from .machine import Machine, Nic
+from .odd import Loss, Voice
 from .running import RunningMachine
 from .trees import Tree
 
@@ -36,6 +37,7 @@ __all__ = [
     "GuestResult",
     "Lab",
     "LabError",
+    "Loss",
     "Machine",
     "MachineExitedError",
     "MissingProgramError",
@@ -44,6 +46,7 @@ __all__ = [
     "RunningMachine",
     "Seen",
     "Tree",
+    "Voice",
     "hook_segment",
     "trees",
 ]

@@ -17,12 +17,14 @@ from .errors import LabError
 from .ganesha import Ganesha, NfsSettings
 from .machine import Machine
 from .namespace import Namespace, Process
+from .odd import Loss, LossyCable, OddDhcp, Voice
 from .running import RunningMachine
 
 BRIDGE = "br0"
 NETWORK = "10.77.0"
 SERVER = f"{NETWORK}.1"
 USER_SERVER = "10.0.2.2"
+FIRST_RELAY_PORT = 20000
 
 
 class Lab:
@@ -39,6 +41,7 @@ class Lab:
         self.folder.chmod(0o755)
         self.results = results or self.folder / "results"
         self._numbers = itertools.count(1)
+        self._cables = itertools.count()
         self._names: dict[str, int] = {}
         self._networks: dict[str, str] = {}
         self._rpcbind: Process | None = None
@@ -141,6 +144,18 @@ class Lab:
         if start:
             server.start()
         return server
+
+    def odd_dhcp(self, *voices: Voice, bridge: str = BRIDGE, start: bool = True) -> OddDhcp:
+        """Return DHCP servers on a bridge that say what they are told: see odd.Voice."""
+        server = OddDhcp(self, voices, self.name("odd"), bridge)
+        if start:
+            server.start()
+        return server
+
+    def lossy_cable(self, loss: Loss, bridge: str) -> LossyCable:
+        """Return a cable to a bridge that loses frames, for one card of one machine."""
+        first = FIRST_RELAY_PORT + 2 * next(self._cables)
+        return LossyCable(self, loss, self.new_tap(bridge), (first, first + 1), self.name("cable"))
 
     def machine(
         self,

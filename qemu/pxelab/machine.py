@@ -6,6 +6,7 @@ from pathlib import Path
 
 from . import run
 from .errors import LabError
+from .odd import Loss
 
 # No time-stamp counter: a busy host spoils its calibration, and the guest's clock then runs many
 # times too fast, deadlines and leases included. The HPET is exact, as QEMU keeps it. GRUB on UEFI
@@ -23,7 +24,7 @@ class Nic:
 
     `network` is `tap` (on the laboratory's bridge) or `user` (QEMU's own, with its DHCP and
     TFTP servers and the laboratory's loopback as 10.0.2.2). `link` false is a card whose
-    cable is out at power-on. `tftp` and `boot_file` are for `user`.
+    cable is out at power-on. `loss` is what a tap's cable loses. `tftp` and `boot_file` are for `user`.
     """
 
     model: str = "virtio-net-pci"
@@ -31,6 +32,7 @@ class Nic:
     network: str = "tap"
     bridge: str = "br0"
     link: bool = True
+    loss: Loss | None = None
     tftp: Path | None = None
     boot_file: str = "/pxelinux.0"
 
@@ -62,11 +64,13 @@ class Machine:
 class Wiring:
     """What the laboratory made for one machine.
 
-    `ports` are the descriptors of QEMU's ends of the sockets named in PORTS.
+    `ports` are the descriptors of QEMU's ends of the sockets named in PORTS. `cables` are the UDP ports
+    of each lossy cable: the relay's and the machine's.
     """
 
     ports: tuple[int, ...]
     taps: tuple[str, ...]
+    cables: tuple[tuple[int, int], ...]
     macs: tuple[str, ...]
     initrd: Path | None
     variables: Path | None
@@ -83,8 +87,13 @@ def uefi_firmware() -> tuple[Path, Path]:
 def _network(nics: tuple[Nic, ...], wiring: Wiring, direct: bool) -> list[str]:
     words = []
     taps = iter(wiring.taps)
+    cables = iter(wiring.cables)
     for number, (nic, mac) in enumerate(zip(nics, wiring.macs, strict=True)):
-        if nic.network == "tap":
+        if nic.network == "tap" and nic.loss is not None:
+            relay, own = next(cables)
+            backend = f"dgram,id=net{number},local.type=inet,local.host=127.0.0.1,local.port={own}"
+            backend += f",remote.type=inet,remote.host=127.0.0.1,remote.port={relay}"
+        elif nic.network == "tap":
             backend = f"tap,id=net{number},ifname={next(taps)},script=no,downscript=no"
         elif nic.network == "user":
             backend = f"user,id=net{number}"

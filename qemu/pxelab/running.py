@@ -47,11 +47,14 @@ class RunningMachine:
         self.log = lab.results / f"{name}.console.log"
         self._folder = lab.folder / name
         self._folder.mkdir()
-        taps = tuple(lab.new_tap(nic.bridge) for nic in description.nics if nic.network == "tap")
+        wired = [nic for nic in description.nics if nic.network == "tap"]
+        taps = tuple(lab.new_tap(nic.bridge) for nic in wired if nic.loss is None)
+        self.cables = tuple(lab.lossy_cable(nic.loss, nic.bridge) for nic in wired if nic.loss is not None)
         ports = _open_ports()
         wiring = Wiring(
             ports=tuple(end.fileno() for end in ports.theirs),
             taps=taps,
+            cables=tuple(cable.ports for cable in self.cables),
             macs=self.macs,
             initrd=self._initrd(),
             variables=self._variables(),

@@ -4,6 +4,7 @@ A whole Debian takes half a minute to come up under emulation. Where a test is a
 alone, the same tree gets a script for an init: it runs in the root that the client made, as PID 1.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from pxelab.running import RunningMachine
 EXPORT = "/netboot/pxeclient"
 INIT = "usr/local/sbin/report"
 BOOT_SECONDS = 120.0
+RESULTS = Path(os.environ.get("MKPXEINIT_RESULTS", Path(__file__).parents[2] / "results")) / "boot"
 SECTIONS = {
     "state": "cat /run/pxeinit/state",
     "log": "cat /run/pxeinit/log",
@@ -84,7 +86,18 @@ def read_report(machine: RunningMachine, timeout: float = BOOT_SECONDS) -> Repor
             sections[name], name = "\n".join(lines), None
         elif name is not None:
             lines.append(line)
-    return Report(sections, machine)
+    report = Report(sections, machine)
+    _note_times(report.state)
+    return report
+
+
+def _note_times(state: Mapping[str, str]) -> None:
+    """Keep the guest's times for the table of faults (docs/faults.md), a line for each boot."""
+    test = os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0].rpartition("::")[2]
+    times = (f"{name}={state.get(f'phase.{name}', '-')}" for name in ("network", "lease", "root", "switch"))
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with (RESULTS / "times").open("a", encoding="utf-8") as table:
+        table.write(f"{test} {' '.join(times)} code={state.get('code', '-')}\n")
 
 
 def quick_boot(

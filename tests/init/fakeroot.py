@@ -19,7 +19,10 @@ from pathlib import Path
 from tests.init.parts import BUSYBOX, ORIGINAL, Parts
 
 INIT = Path(__file__).parents[2] / "init"
-LEASE = {"ip": "10.0.2.15", "mask": "24", "router": "10.0.2.2", "siaddr": "10.0.2.2", "serverid": "10.0.2.2"}
+LEASE = {
+    "ip": "10.0.2.15", "mask": "24", "router": "10.0.2.2", "siaddr": "10.0.2.2", "serverid": "10.0.2.2",
+    "rootpath": "/srv/tree",
+}  # fmt: skip
 
 DOOMSDAY = 500  # seconds of the fake clock: whoever still waits then is killed
 _TICK = f"""tick() {{
@@ -32,11 +35,11 @@ _TICK = f"""tick() {{
 _END = "kill -KILL 0"  # nothing survives it
 # Faked always; what each does if the test does not say.
 ALWAYS = {
+    "arping": "",
     "chroot": "",
     "cttyhack": "",
     "halt": _END,
     "ip": "",
-    "killall": "",
     "mknod": 'for word; do case $word in */*) : > "$word" ;; esac; done',
     "modprobe": "",
     # As the kernel: the mount point must be there.
@@ -54,10 +57,15 @@ ALWAYS = {
 [ "$2" != head ] || {{ tick "$1"; exit 143; }}
 shift
 exec "$@\"""",
-    "udhcpc": "exit 1",
+    # It can ask whether an address is in use, as busybox' help says.
+    "udhcpc": '[ "$*" != --help ] || { echo "[-a[MSEC]]" >&2; exit 0; }; exit 1',
     "umount": "",
-    # Time flies: a second for each look.
-    "usleep": f"{_TICK}tick 1",
+    # Time flies: a second for each look; for eight while udhcpc works, which takes this machine time too.
+    "usleep": f"""{_TICK}if [ "$1" = 40000 ]; then
+    looks=0; [ ! -e /fake/state/looks ] || read -r looks < /fake/state/looks
+    echo $((looks + 1)) > /fake/state/looks; [ $((looks % 8)) -eq 7 ] || exit 0
+fi
+tick 1""",
 }
 # The real ones unless the test says otherwise.
 SOMETIMES = frozenset(
@@ -246,7 +254,7 @@ class FakeRoot:
     def run(self, code: str, *arguments: str) -> Result:
         """Run shell code ("$@" are the arguments) behind the libraries as init sources them."""
         self.folder("run/pxeinit/lease")
-        return self.execute("/bin/sh", "-c", f"set -u\n{_sourcing()}\n{code}\n", "test", *arguments)
+        return self.execute("/bin/sh", "-c", f"set -u\n{sourcing()}\n{code}\n", "test", *arguments)
 
     def boot(
         self, cmdline: str | None = None, *arguments: str, env: Mapping[str, str] | None = None
@@ -290,7 +298,7 @@ def install_client(root: Path) -> None:
             shutil.copy(path, library)
 
 
-def _sourcing() -> str:
+def sourcing() -> str:
     """Return the part of init that sources its libraries."""
     text = (INIT / "init").read_text()
     return text[text.index("\nlib=") : text.index("\nrun_phase ")]

@@ -39,6 +39,15 @@ GOOD = {
     "is_mount_options": ("", "vers=4.2,proto=tcp", "rsize=1048576", "addr=::1"),
     "is_interface": ("eth0", "enp0s3", "eno1.100", "a" * 15, "wan_2-x"),
     "is_mac": ("52:54:00:12:34:56", "AA:bb:CC:dd:EE:ff"),
+    "is_mtu": ("576", "1500", "9000", "65535"),
+    "is_route": ("0.0.0.0/0,10.0.0.1", "10.1.0.0/16,0.0.0.0", "10.1.2.3/32,10.0.0.1"),
+    "is_vendor": ("pxeinit", "PXEClient:Arch:00007:UNDI:003016", "a/b_c.d-e"),
+    "is_client_id": ("mac", "none", "0152", "01525400123456", "FFfe"),
+    "is_netconsole": (
+        "@/,@10.0.0.9/",
+        "6665@10.0.0.2/eth0,6666@10.0.0.9/52:54:00:12:34:56",
+        "+r@/,@fd00::1/",
+    ),
 }
 BAD = {
     "is_number": ("-1", "+1", "1.0", "0x10", "99999999999", "1 2"),
@@ -89,6 +98,30 @@ BAD = {
         "5g:54:00:12:34:56",
         "525400123456",
     ),
+    "is_mtu": ("575", "65536", "0", "99999999999"),
+    "is_route": (
+        "10.0.0.0/33,10.0.0.1",
+        "10.0.0.0/8",
+        "10.0.0.0,10.0.0.1",
+        "10.0.0.0/8,x",
+        "10.0.0/8,10.0.0.1",
+        "10.0.0.0/8,10.0.0.1,10.0.0.2",
+        "10.0.0.0/,10.0.0.1",
+        "/8,10.0.0.1",
+        ",",
+        "/,",
+    ),
+    "is_vendor": ("-x", "a b", "x" * 129, "a,b"),
+    "is_client_id": ("01", "015", "0x0152", "0g52", "1" * 130, "uuid", "MAC"),
+    "is_netconsole": (
+        "10.0.0.9",
+        "@10.0.0.9",
+        "@/,10.0.0.9/",
+        "/,@10.0.0.9/",
+        "@/,@10.0.0.9",
+        "@/,@a b/",
+        "@/,@/" + "x" * 200,
+    ),
 }
 
 
@@ -112,7 +145,12 @@ def test_good_values_pass(root: FakeRoot, check: str) -> None:
 
 @pytest.mark.parametrize("check", GOOD)
 def test_bad_values_do_not(root: FakeRoot, check: str) -> None:
-    allowed = {"is_mount_options": {"", "-n", "--help", "..", "x" * 100}, "is_path": {"/" * 100}}
+    allowed = {
+        "is_mount_options": {"", "-n", "--help", "..", "x" * 100},
+        "is_path": {"/" * 100},
+        # A class is only ever compared.
+        "is_vendor": {"..", "../.."},
+    }
     bad = [value for value in (*HOSTILE, *BAD[check]) if value not in allowed.get(check, set())]
     assert dict(zip(bad, ask(root, check, bad), strict=True)) == dict.fromkeys(bad, False)
 

@@ -53,21 +53,59 @@ def test_no_interface(root: FakeRoot) -> None:
     assert "0000:00:03.0 [8086:100e] no driver; 0000:00:04.0 [8086:100e] driven" in said.console
     assert "00:02.0" not in said.console
     assert said.console.endswith("failed\n")
-    # Buses are looked at again meanwhile, for a few seconds.
-    assert len(root.calls("usleep")) == 5
+    # Told after 3 s, reported after 5; buses are looked at again meanwhile, for half a minute.
+    assert "still waiting for an Ethernet interface (3 s)" in said.console
+    assert said.codes == ["PXE-INIT-network-no-nic"]
+    assert len(root.calls("usleep")) == 30
 
 
 def test_no_interface_and_nothing_on_pci(root: FakeRoot) -> None:
     assert "no PCI network controller is visible" in run(root)[1]
 
 
-@pytest.mark.parametrize("cmdline", ["BOOTIF=01-00-11-22-33-44-55", "ip=eth7:dhcp"])
+@pytest.mark.parametrize(
+    "cmdline", ["ip=eth7:dhcp", "ip=eth7:dhcp BOOTIF=01-52-54-00-12-34-56", "bootdev=eth7"]
+)
 def test_the_named_interface_is_not_there(root: FakeRoot, cmdline: str) -> None:
     root.nic("eth0")
     status, console = run(root, cmdline)
     assert status == 1
     assert "PXE-INIT-network-no-nic: no interface is " in console
-    assert "00:11:22:33:44:55" in console or "eth7" in console
+    assert "eth7" in console or "52:54:00:12:34:56" in console
+    assert "eth0 up" not in str(root.calls("ip"))
+
+
+def test_bootif_that_is_not_there_leaves_room_for_the_others(root: FakeRoot) -> None:
+    root.nic("eth0")
+    said = root.run("take_param BOOTIF=01-00-11-22-33-44-55; read_release; phase_network; say on")
+    assert said.reports("PXE-INIT-network-no-nic")
+    assert "no interface is 00:11:22:33:44:55" in said.console
+    assert said.warnings == [
+        "BOOTIF=00:11:22:33:44:55 has no interface after 15 s: the other interfaces are taken too (eth0)"
+    ]
+    assert "network: link on eth0" in said.console
+
+
+def test_bootif_without_others_stays_what_it_is(root: FakeRoot) -> None:
+    status, console = run(root, "BOOTIF=01-00-11-22-33-44-55")
+    assert status == 1
+    assert "taken too" not in console
+
+
+def test_bootif_without_a_link_leaves_room_for_the_others(root: FakeRoot) -> None:
+    root.nic("eth0", mac="52:54:00:00:00:01", carrier="0")
+    root.nic("eth1", mac="52:54:00:00:00:02")
+    said = root.run("take_param BOOTIF=01-52-54-00-00-00-01; read_release; phase_network; echo $linked")
+    assert said.reports("PXE-INIT-network-no-link")
+    assert "has no link after 30 s: the other interfaces are taken too (eth0 eth1)" in said.console
+    assert said.console.endswith("\neth1\n")
+
+
+def test_a_second_try_begins_with_bootif_alone(root: FakeRoot) -> None:
+    root.nic("eth0", mac="52:54:00:00:00:01")
+    root.nic("eth1", mac="52:54:00:00:00:02")
+    said = root.run("take_param BOOTIF=01-52-54-00-00-00-01; network_bootif=no; phase_network; echo $linked")
+    assert said.console.endswith("\neth0\n")
 
 
 def test_an_interface_that_comes_late(root: FakeRoot) -> None:
@@ -93,13 +131,15 @@ def test_one_is_picked(root: FakeRoot, cmdline: str) -> None:
 
 def test_no_link_is_reported_and_waited_for(root: FakeRoot) -> None:
     root.nic("eth0", carrier="0")
-    steps = [-1] * 44 + [0]
-    root.fake("usleep", fails=steps, does='[ "$count" -lt 44 ] || echo 1 > /sys/class/net/eth0/carrier')
+    steps = [-1] * 54 + [0]
+    root.fake("usleep", fails=steps, does='[ "$count" -lt 54 ] || echo 1 > /sys/class/net/eth0/carrier')
     said = root.run("read_params; read_release; phase_network && say on")
     assert said.reports("PXE-INIT-network-no-link")
     assert said.codes == ["PXE-INIT-network-no-link"]
     assert "no link on eth0 after 10 s" in said.console
-    assert "still waiting for a link on eth0 (40 s)" in said.console
+    for seconds in (3, 33):
+        assert f"still waiting for a link on eth0 ({seconds} s)" in said.console
+    assert said.console.count("still waiting") == 2
     assert said.console.splitlines()[-2].endswith("network: link on eth0")
 
 
@@ -108,7 +148,7 @@ def test_a_carrier_that_cannot_be_read_is_no_link(root: FakeRoot) -> None:
     root.nic("eth0")
     root.place("sys/class/net/eth0/carrier").unlink()
     root.folder("sys/class/net/eth0/carrier")
-    assert root.run("read_params; wait_link").status == -9
+    assert root.run("read_params; read_release; wait_link").status == -9
 
 
 @pytest.mark.parametrize(
@@ -134,3 +174,31 @@ def test_raising_is_tried_again_until_it_works(root: FakeRoot) -> None:
     )
     assert run(root)[0] == 0
     assert root.calls("ip").count(["link", "set", "eth0", "up"]) == 3
+
+
+def test_a_card_on_a_slow_bus_gets_its_link_while_another_has_none(root: FakeRoot) -> None:
+    root.nic("eth0", carrier="0")
+    root.nic("usb0")
+    root.place("sys/class/net/usb0").rename(root.place("sys/later"))
+    root.fake(
+        "usleep", fails=[-1] * 20 + [0], does='[ "$count" -lt 20 ] || /bin/mv /sys/later /sys/class/net/usb0'
+    )
+    status, console = run(root)
+    assert status == 0
+    assert "network: link on usb0" in console
+
+
+def test_quiet_waits_of_more_than_3_s_are_told(root: FakeRoot) -> None:
+    root.nic("eth0", carrier="0")
+    root.fake(
+        "usleep", fails=[-1] * 5 + [0], does='[ "$count" -lt 5 ] || echo 1 > /sys/class/net/eth0/carrier'
+    )
+    status, console = run(root, "quiet")
+    assert status == 0
+    assert console.splitlines()[:-1] == ["pxeinit: [6.00] still waiting for a link on eth0 (3 s)"]
+
+
+def test_quiet_waits_of_less_are_not(root: FakeRoot) -> None:
+    root.nic("eth0", carrier="0")
+    root.fake("usleep", fails=[-1, 0], does='[ "$count" -lt 1 ] || echo 1 > /sys/class/net/eth0/carrier')
+    assert run(root, "quiet") == (0, "status 0; eth0; eth0\n")

@@ -6,7 +6,7 @@ from tests.init.fakeroot import FakeRoot
 from tests.init.test_check import HOSTILE
 
 SHOW = """for name in root nfsroot ip nameserver bootif init panic \\
-    quiet mode dev farm switch break shell debug; do
+    quiet mode dev farm switch break shell debug bootdev netconsole arp vendor clientid; do
     eval "value=\\$param_$name"
     printf '%s=%s\\0' "$name" "$value"
 done"""
@@ -18,6 +18,8 @@ DEFAULTS = {
     "switch": "auto",
     "shell": "no",
     "debug": "no",
+    "arp": "yes",
+    "clientid": "mac",
 }
 
 
@@ -58,6 +60,10 @@ def parse(root: FakeRoot, cmdline: str, image: str = "") -> tuple[dict[str, str]
         ("pxeinit.farm=symlink pxeinit.switch=pivot_root", {"farm": "symlink", "switch": "pivot_root"}),
         ("pxeinit.break=tree pxeinit.shell pxeinit.debug", {"break": "tree", "shell": "yes", "debug": "yes"}),
         ("ip=dhcp root=nfs:/x", {"ip": "dhcp", "root": "nfs:/x"}),
+        ("ip=eth0:dhcp ip=10.0.0.2 bootdev=eth1", {"ip": "eth0:dhcp 10.0.0.2", "bootdev": "eth1"}),
+        ("pxeinit.arp=no pxeinit.clientid=none", {"arp": "no", "clientid": "none"}),
+        ("pxeinit.vendor=PXEClient:x pxeinit.clientid=0102", {"vendor": "PXEClient:x", "clientid": "0102"}),
+        ("netconsole=@/eth0,@10.0.0.9/", {"netconsole": "@/eth0,@10.0.0.9/"}),
         ("param_init=/evil PATH=/evil IFS=x pxeinitx=1", {}),
         ("* [a] ? ~ # ; & | quiet", {"quiet": "yes"}),
     ],
@@ -74,6 +80,16 @@ def test_words_become_parameters(root: FakeRoot, cmdline: str, expected: dict[st
         ("pxeinit.farm=x", "pxeinit.farm='x' is ignored"),
         ("pxeinit.switch=x", "pxeinit.switch='x' is ignored"),
         ("pxeinit.break=*", "pxeinit.break='*' is ignored"),
+        ("pxeinit.arp=maybe", "pxeinit.arp='maybe' is ignored: it takes one of: yes no"),
+        ("pxeinit.vendor=-x", "pxeinit.vendor='-x' is ignored: not a vendor class"),
+        (
+            "pxeinit.clientid=uuid",
+            "pxeinit.clientid='uuid' is ignored: it takes mac, none or hexadecimal digits",
+        ),
+        ("netconsole=10.0.0.9", "netconsole='10.0.0.9' is ignored: not the kernel's form"),
+        ("bootdev=a/b", "bootdev='a/b' is ignored: not an interface's name"),
+        ('"ip=a b"', "ip='a b' is ignored: not the kernel's form"),
+        ("ip=*", "ip='*' is ignored"),
         ("pxeinit.moed=farm", "unknown parameter 'pxeinit.moed=farm'"),
         ("pxeinit.", "unknown parameter 'pxeinit.'"),
         ("panic=soon", "panic='soon' is ignored"),
@@ -103,7 +119,11 @@ def test_a_line_without_newline_is_read_and_missing_files_are_not_missed(root: F
 
 
 @pytest.mark.parametrize(
-    "name", ["panic", "init", "nameserver", "BOOTIF", "pxeinit.mode", "pxeinit.break", "pxeinit.x"]
+    "name",
+    [
+        *("panic", "init", "nameserver", "BOOTIF", "bootdev", "netconsole"),
+        *("pxeinit.mode", "pxeinit.break", "pxeinit.arp", "pxeinit.clientid", "pxeinit.x"),
+    ],
 )
 def test_hostile_values_are_dropped_and_quoted_safely(root: FakeRoot, name: str) -> None:
     values = [value for value in HOSTILE if not (name == "init" and value.startswith("/"))]

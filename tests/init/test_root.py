@@ -336,7 +336,7 @@ def test_dns_has_a_deadline(root: FakeRoot) -> None:
 def test_after_a_failure_dhcp_is_asked_again(booting: FakeRoot) -> None:
     booting.dhcp(values={"ip": "10.0.2.15", "serverid": "10.0.2.2", "rootpath": "/mended"})
     event = "env ip=10.0.2.15 interface=eth0 /lib/pxeinit/dhcp-event bound"
-    booting.fake("udhcpc", fails=[0, -1], does=f'[ "$count" -gt 0 ] || {event}')
+    booting.fake("udhcpc", fails=[0, 0, 0, -1], when=" -f ", does=f'[ "$count" -gt 2 ] || {event}')
     said = booting.boot()
     assert said.status == 0
     assert said.reports("PXE-INIT-root-no-path")
