@@ -186,21 +186,6 @@ def handoff(root: FakeRoot, cmdline: str = "") -> Result:
     return root.run("read_params; new_root=/newroot; phase_handoff; echo status $?")
 
 
-def test_power_off_gets_its_programs(root: FakeRoot) -> None:
-    assert handoff(root).console == "status 0\n"
-    base = root.place("run/initramfs")
-    assert (base / "bin/busybox").read_bytes() == root.place("bin/busybox").read_bytes()
-    assert str((base / "bin/sh").readlink()) == "busybox"
-    assert (base / "shutdown").read_bytes() == root.place("lib/pxeinit/shutdown").read_bytes()
-    for name in ("bin/busybox", "shutdown"):
-        assert (base / name).stat().st_mode & 0o111
-    assert {"oldroot", "proc", "sys", "dev", "run"} <= set(root.names("run/initramfs"))
-    # Once is enough.
-    root.write("run/initramfs/shutdown", "mine", 0o755)
-    handoff(root)
-    assert root.read("run/initramfs/shutdown") == "mine"
-
-
 def test_a_shell_to_look_around(root: FakeRoot) -> None:
     said = handoff(root, "pxeinit.shell")
     assert "a look at the finished root in /newroot" in said.console
