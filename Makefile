@@ -1,6 +1,6 @@
 # make demo   a Debian tree, an image, a PXE boot in QEMU; installs what it needs (as root)
 # make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
-# make test-all  the same, and the boot tests of the archive's newest suite
+# make test-all  the same, the boots that take minutes, and those of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
 # As another user than root: make lint, make test-quick (packages must be there already).
 

@@ -104,7 +104,8 @@ hand_over_networkd() {
     done
 }
 
-# describe_network: the lease as systemd.network(5) has it.
+# describe_network: the lease as systemd.network(5) has it. No gateway: the routes are there, and are kept; a second one
+# to the same place would only be in the way.
 describe_network() {
     local value prefix
     printf '%s\n' '# pxeinit: the root hangs on this address; its lease is renewed from /run/initramfs.' \
@@ -126,9 +127,6 @@ describe_network() {
     for value in $lease_value; do
         printf 'NTP=%s\n' "$value"
     done
-    read_lease router
-    value=${lease_value%% *}
-    [ -z "$value" ] || printf '%s\n' '[Route]' "Gateway=$value" 'GatewayOnLink=yes'
 }
 
 # hand_over_networkmanager: NetworkManager.conf(5); the second form is the one that nothing overrules.

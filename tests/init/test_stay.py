@@ -83,7 +83,6 @@ def test_networkd_is_told(root: FakeRoot) -> None:
         *("[Match]", "Name=eth0", "[Network]", "Address=10.0.2.15/24"),
         *("KeepConfiguration=yes", "IgnoreCarrierLoss=yes"),
         *("DNS=9.9.9.9", "DNS=1.1.1.1", "DNS=1.0.0.1", "Domains=lab", "NTP=10.0.2.4"),
-        *("[Route]", "Gateway=10.0.2.1", "GatewayOnLink=yes"),
     ]
     link = root.read("run/systemd/network/0-pxeinit-eth0.link")
     assert link is not None
