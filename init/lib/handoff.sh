@@ -33,18 +33,15 @@ install_resolv_conf() {
     warn "${target#"$new_root"} cannot be written: names will not resolve (a link to /run/pxeinit/resolv.conf would help)"
 }
 
-# give_machine_id: a tree that many share has none, and systemd would take each boot for its first. Derived from the
-# hardware address, so that a machine keeps its own.
+# give_machine_id: without one systemd takes each boot for its first, and the tree's would be every client's. Derived from
+# the hardware address, so that a machine keeps its own.
 give_machine_id() {
     local file="$new_root/etc/machine-id" id='' address=''
     etc_is_ours || return 0
     [ -d "$new_root/etc/systemd" ] || return 0
     [ ! -L "$file" ] || return 0
-    { IFS= read -r id < "$file"; } 2>/dev/null || :
-    case $id in
-        '' | uninitialized) ;;
-        *) return 0 ;;
-    esac
+    # What the client's own folder says is meant.
+    [ -z "$client_folder" ] || [ ! -s "$client_folder/etc/machine-id" ] || return 0
     IFS= read -r address < "/sys/class/net/$lease_interface/address" || return 0
     id=$(printf 'mkpxeinit machine-id %s\n' "$address" | md5sum)
     printf '%s\n' "${id%% *}" > "$file"
@@ -74,6 +71,10 @@ phase_handoff() {
     install_resolv_conf
     write_hardware > "$run_dir/hardware"
     give_machine_id
+    give_host_name
+    give_ssh_keys
+    # What is used of it holds on to it.
+    [ ! -d /clients ] || umount -l /clients 2>/dev/null
     # A second attempt finds them.
     if [ ! -e $memory/shutdown ]; then
         make_memory

@@ -17,6 +17,8 @@ param_switch=auto
 param_break=
 param_shell=no
 param_debug=no
+param_clients=
+param_group=
 
 # drop_param NAME VALUE WHY: a warning that quotes what it does not take.
 drop_param() {
@@ -69,6 +71,10 @@ take_own_param() {
         dev=*) take_choice pxeinit.dev "$2" auto devtmpfs tar copy && param_dev=$2 ;;
         farm=*) take_choice pxeinit.farm "$2" bind symlink && param_farm=$2 ;;
         switch=*) take_choice pxeinit.switch "$2" auto switch_root pivot_root && param_switch=$2 ;;
+        clients=*) take_clients "$2" ;;
+        group=*)
+            if is_hostname "$2"; then param_group=$2; else drop_param pxeinit.group "$2" "not a name"; fi
+            ;;
         break=*)
             # shellcheck disable=SC2086  # a list of words
             take_choice pxeinit.break "$2" $phase_names && param_break=$2
@@ -83,6 +89,18 @@ take_own_param() {
     return 0
 }
 phase_names="early drivers network lease root writable tree handoff switch"
+
+# take_clients VALUE: a folder of the tree, or another export; phase tree takes the latter apart.
+take_clients() {
+    case $1 in
+        # A colon separates the layers of an overlay.
+        /*:*) false ;;
+        /*) is_path "$1" ;;
+        *:/*) ;;
+        *) false ;;
+    esac && param_clients=$1 && return 0
+    drop_param pxeinit.clients "$1" "neither /PATH nor SERVER:/PATH"
+}
 
 # take_bootif VALUE: pxelinux writes 01-52-54-00-12-34-56, the hardware type and the address.
 take_bootif() {

@@ -159,7 +159,7 @@ mount_nfs() {
     case $device in
         *:*) device="[$device]" ;;
     esac
-    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" $nfs_root 2> /tmp/mount
+    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" "$nfs_root" 2> /tmp/mount
     status=$?
     mount_message=
     IFS= read -r mount_message < /tmp/mount || :
