@@ -19,6 +19,7 @@ param_shell=no
 param_debug=no
 param_clients=
 param_group=
+param_report=
 
 # drop_param NAME VALUE WHY: a warning that quotes what it does not take.
 drop_param() {
@@ -75,6 +76,7 @@ take_own_param() {
         group=*)
             if is_hostname "$2"; then param_group=$2; else drop_param pxeinit.group "$2" "not a name"; fi
             ;;
+        report=*) take_report "$2" ;;
         break=*)
             # shellcheck disable=SC2086  # a list of words
             take_choice pxeinit.break "$2" $phase_names && param_break=$2

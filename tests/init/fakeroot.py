@@ -40,6 +40,7 @@ ALWAYS = {
     "killall": "",
     "mknod": 'for word; do case $word in */*) : > "$word" ;; esac; done',
     "modprobe": "",
+    "logger": "",
     # As the kernel: the mount point must be there.
     "mount": """for target; do :; done
 [ -e "$target" ] || { echo "mount: mounting $* failed: No such file or directory" >&2; exit 255; }""",
@@ -52,6 +53,7 @@ ALWAYS = {
     "swapoff": "",
     "switch_root": "",
     "sync": "",
+    "syslogd": "",
     # Whatever it is, it ends in time; but nobody is at the console.
     "timeout": f"""{_TICK}[ "$1" != -s ] || shift 2
 [ "$2" != head ] || {{ tick "$1"; exit 143; }}
