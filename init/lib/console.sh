@@ -53,6 +53,7 @@ pxeinit:   why: $3
 pxeinit:   try: $4"
     log_line "$text"
     printf '%s\n' "$text"
+    send_report failure "$1" "$2: $3"
 }
 
 # quote_safely VALUE: sets quoted to VALUE in quotes, at most 60 characters, everything unprintable as "?". For values

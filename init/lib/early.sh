@@ -24,6 +24,7 @@ read_mounts() {
 }
 mounted=' '
 root_type=rootfs
+kernel_release=unknown
 
 phase_early() {
     local began="$uptime_now"

@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-# Phase handoff: what the real system finds of the boot: its resolver's file, an identity of its own, and in
-# /run/initramfs what it needs to leave its network root.
+# Phase handoff: what the real system finds of the boot: its resolver's file, an identity of its own, and (stay.sh, leave.sh)
+# in /run/initramfs what it needs to keep its network root, and to leave it.
 
 # install_resolv_conf: where the tree's own link points, if that can be written.
 install_resolv_conf() {
@@ -33,34 +33,18 @@ install_resolv_conf() {
     warn "${target#"$new_root"} cannot be written: names will not resolve (a link to /run/pxeinit/resolv.conf would help)"
 }
 
-# give_machine_id: a tree that many share has none, and systemd would take each boot for its first. Derived from the
-# hardware address, so that a machine keeps its own.
+# give_machine_id: without one systemd takes each boot for its first, and the tree's would be every client's. Derived from
+# the hardware address, so that a machine keeps its own.
 give_machine_id() {
     local file="$new_root/etc/machine-id" id='' address=''
-    # Only where /etc is this client's alone.
-    case $param_mode.$param_farm in
-        farm.bind | overlay.*) ;;
-        *) return 0 ;;
-    esac
+    etc_is_ours || return 0
     [ -d "$new_root/etc/systemd" ] || return 0
     [ ! -L "$file" ] || return 0
-    { IFS= read -r id < "$file"; } 2>/dev/null || :
-    case $id in
-        '' | uninitialized) ;;
-        *) return 0 ;;
-    esac
+    # What the client's own folder says is meant.
+    [ -z "$client_folder" ] || [ ! -s "$client_folder/etc/machine-id" ] || return 0
     IFS= read -r address < "/sys/class/net/$lease_interface/address" || return 0
     id=$(printf 'mkpxeinit machine-id %s\n' "$address" | md5sum)
     printf '%s\n' "${id%% *}" > "$file"
-}
-
-# keep_for_shutdown: systemd returns into /run/initramfs when everything else has ended.
-keep_for_shutdown() {
-    local base=/run/initramfs
-    mkdir -p $base/bin $base/proc $base/sys $base/dev $base/run $base/oldroot
-    cp /bin/busybox $base/bin/busybox
-    ln -s busybox $base/bin/sh
-    cp /lib/pxeinit/shutdown $base/shutdown
 }
 
 # write_hardware: what `mkpxeinit build --hardware` reads to make an image for just this machine: the modaliases of all
@@ -88,7 +72,17 @@ phase_handoff() {
     install_resolv_conf
     write_hardware > "$run_dir/hardware"
     give_machine_id
-    [ -e /run/initramfs/shutdown ] || keep_for_shutdown
+    give_host_name
+    give_ssh_keys
+    # What is used of it holds on to it.
+    [ ! -d /clients ] || umount -l /clients 2>/dev/null
+    # A second attempt finds them.
+    if [ ! -e $memory/shutdown ]; then
+        make_memory
+        hand_over_network
+        lead_sysvinit
+        start_keeper
+    fi
     if [ "$param_shell" = yes ]; then
         say_always "a look at the finished root in $new_root, as pxeinit.shell says"
         give_shell

@@ -22,6 +22,9 @@ param_debug=no
 param_arp=yes
 param_vendor=
 param_clientid=mac
+param_clients=
+param_group=
+param_report=
 
 # drop_param NAME VALUE WHY: a warning that quotes what it does not take.
 drop_param() {
@@ -84,6 +87,11 @@ take_own_param() {
         dev=*) take_choice pxeinit.dev "$2" auto devtmpfs tar copy && param_dev=$2 ;;
         farm=*) take_choice pxeinit.farm "$2" bind symlink && param_farm=$2 ;;
         switch=*) take_choice pxeinit.switch "$2" auto switch_root pivot_root && param_switch=$2 ;;
+        clients=*) take_clients "$2" ;;
+        group=*)
+            if is_hostname "$2"; then param_group=$2; else drop_param pxeinit.group "$2" "not a name"; fi
+            ;;
+        report=*) take_report "$2" ;;
         break=*)
             # shellcheck disable=SC2086  # a list of words
             take_choice pxeinit.break "$2" $phase_names && param_break=$2
@@ -119,6 +127,17 @@ take_ip() {
     param_ip="$param_ip${param_ip:+ }$1"
 }
 param_file= param_ip_file=
+# take_clients VALUE: a folder of the tree, or another export; phase tree takes the latter apart.
+take_clients() {
+    case $1 in
+        # A colon separates the layers of an overlay.
+        /*:*) false ;;
+        /*) is_path "$1" ;;
+        *:/*) ;;
+        *) false ;;
+    esac && param_clients=$1 && return 0
+    drop_param pxeinit.clients "$1" "neither /PATH nor SERVER:/PATH"
+}
 
 # take_bootif VALUE: pxelinux writes 01-52-54-00-12-34-56, the hardware type and the address.
 take_bootif() {

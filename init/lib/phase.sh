@@ -34,6 +34,7 @@ run_phase() {
 begin_phase() {
     say "phase $1"
     add_state "phase.$1" "$uptime_now"
+    send_report phase "$1"
 }
 
 # add_state KEY VALUE: appends to the state file, which the booted system can read.

@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # Phase root: where the tree is, and a mount of it that has proved itself (trust.sh).
 
-root_server= root_path= root_options= root_versions= root_address=
+root_servers= root_server= root_path= root_options= root_versions= root_address=
 nfs_root=/nfsroot
 nfs_versions="4.2 4.1 4.0 3"
 mount_timeout=10 # seconds
@@ -43,23 +43,32 @@ find_root_spec() {
     return 1
 }
 
-# split_root_spec: root_spec into root_server, root_path and root_options, each checked.
+# split_root_spec: root_spec into root_servers, root_path and root_options, each checked.
 split_root_spec() {
-    local rest="$root_spec"
-    root_server= root_path= root_options=
+    local rest="$root_spec" servers='' server
+    root_servers= root_path= root_options=
     case $rest in
         /*) ;;
-        \[*\]:/*)
-            root_server=${rest%%\]*}
-            root_server=${root_server#\[}
-            rest=${rest#*\]:}
-            ;;
         *:/*)
-            root_server=${rest%%:*}
-            rest=${rest#*:}
+            # A:/P, [A]:/P or A,B,[C]:/P: no server has ":/" in it.
+            servers=${rest%%:/*},
+            rest=/${rest#*:/}
             ;;
         *) return 1 ;;
     esac
+    while [ -n "$servers" ]; do
+        server=${servers%%,*}
+        servers=${servers#*,}
+        case $server in
+            \[*\])
+                server=${server#\[}
+                server=${server%\]}
+                is_ipv6 "$server" || return 1
+                ;;
+            *) is_hostname "$server" || return 1 ;;
+        esac
+        root_servers="$root_servers${root_servers:+ }$server"
+    done
     case $rest in
         *,*)
             root_path=${rest%%,*}
@@ -80,8 +89,7 @@ split_root_spec() {
         //*) return 1 ;;
     esac
     is_path "$root_path" || return 1
-    is_mount_options "$root_options" || return 1
-    [ -z "$root_server" ] || is_hostname "$root_server" || is_ipv6 "$root_server"
+    is_mount_options "$root_options"
 }
 
 # fill_client_address: the kernel's nfsroot= lets "%s" stand for the client's address.
@@ -96,14 +104,14 @@ fill_client_address() {
 
 # default_server: next-server, then the DHCP server.
 default_server() {
-    [ -z "$root_server" ] || return 0
+    [ -z "$root_servers" ] || return 0
     read_lease next-server
-    root_server=$lease_value
-    if [ -z "$root_server" ]; then
+    root_servers=$lease_value
+    if [ -z "$root_servers" ]; then
         read_lease server
-        root_server=$lease_value
+        root_servers=$lease_value
     fi
-    [ -n "$root_server" ]
+    [ -n "$root_servers" ]
 }
 
 # sort_options: versions out of root_options into root_versions, ro and rw away (the mode decides), the rest kept.
@@ -151,7 +159,7 @@ mount_nfs() {
     case $device in
         *:*) device="[$device]" ;;
     esac
-    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" $nfs_root 2> /tmp/mount
+    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" "$nfs_root" 2> /tmp/mount
     status=$?
     mount_message=
     IFS= read -r mount_message < /tmp/mount || :
@@ -225,6 +233,10 @@ try_versions() {
 report_attempt() {
     local where="$root_server:$root_path"
     case $attempt_result in
+        unknown)
+            report PXE-INIT-root-dns "no address for the NFS server $root_server" "$attempt_message" \
+                "give the server by its address, or mend DNS"
+            ;;
         unreachable)
             report PXE-INIT-root-unreachable "the NFS server $root_server ($root_address) does not answer" \
                 "$attempt_message" "is the server up, and port 2049 open to this client?"
@@ -264,24 +276,6 @@ report_attempt() {
     esac
 }
 
-# wait_address: the server's name until DNS knows it.
-wait_address() {
-    local round=0
-    while ! resolve_host "$root_server"; do
-        round=$((round + 1))
-        if [ $round -eq $backoff_quick_rounds ]; then
-            report PXE-INIT-root-dns "no address for the NFS server $root_server" \
-                "$(dns_servers_known) did not say one" \
-                "give the server by its address, or mend DNS"
-            if must_give_up; then
-                return 1
-            fi
-        fi
-        back_off "the address of $root_server"
-    done
-    root_address=$resolved
-}
-
 # dns_servers_known: for the message.
 dns_servers_known() {
     read_lease dns
@@ -292,8 +286,68 @@ dns_servers_known() {
     fi
 }
 
-phase_root() {
+# try_server: one attempt at $root_server.
+try_server() {
+    if ! resolve_host "$root_server"; then
+        attempt_result=unknown
+        attempt_message="$(dns_servers_known) did not say one"
+        return 1
+    fi
+    root_address=$resolved
+    say "root: mounting $root_server:$root_path"
+    wait_root_modules
+    try_versions
+}
+
+# try_servers: in their order. Where none can be used, root_server, attempt_result and attempt_message tell of one that
+# may still come, if there is such a one, else of the first.
+try_servers() {
+    local server='' address='' result='' message='' waits=no may_come
+    for root_server in $root_servers; do
+        try_server && return 0
+        if [ "$root_server" != "$root_servers" ]; then
+            warn "the NFS server $root_server cannot be used: $attempt_message"
+        fi
+        may_come=no
+        case $attempt_result in
+            unknown | unreachable) may_come=yes ;;
+        esac
+        if [ -z "$server" ] || [ $waits.$may_come = no.yes ]; then
+            server=$root_server address=$root_address waits=$may_come
+            result=$attempt_result message=$attempt_message
+        fi
+    done
+    root_server=$server root_address=$address attempt_result=$result attempt_message=$message
+    return 1
+}
+
+# wait_root: until a server can be used. What all servers refuse is a failure at once; a silent one is waited for.
+wait_root() {
     local round=0
+    while ! try_servers; do
+        round=$((round + 1))
+        case $attempt_result in
+            unreachable | unknown) ;;
+            *)
+                report_attempt
+                return 1
+                ;;
+        esac
+        if [ $round -eq $backoff_quick_rounds ]; then
+            report_attempt
+            if must_give_up; then
+                return 1
+            fi
+        fi
+        if [ "$attempt_result" = unknown ]; then
+            back_off "the address of $root_server"
+        else
+            back_off "the NFS server $root_server ($attempt_message)"
+        fi
+    done
+}
+
+phase_root() {
     # Somebody may have mended the DHCP server meanwhile.
     if [ $root_again = yes ] && [ "$ip_mode" = dhcp ]; then
         phase_lease || return 1
@@ -316,27 +370,11 @@ phase_root() {
     sort_options
     root_access=ro
     [ "$param_mode" != rw ] || root_access=rw
-    wait_address || return 1
-    say "root: mounting $root_server:$root_path"
-    wait_root_modules
     mkdir -p $nfs_root
-    while ! try_versions; do
-        round=$((round + 1))
-        # What the server refuses is a failure at once; a silent server is waited for.
-        if [ "$attempt_result" != unreachable ]; then
-            report_attempt
-            return 1
-        fi
-        if [ $round -eq $backoff_quick_rounds ]; then
-            report_attempt
-            if must_give_up; then
-                return 1
-            fi
-        fi
-        back_off "the NFS server $root_server ($attempt_message)"
-    done
+    wait_root || return 1
     add_state root "$root_server:$root_path"
     add_state root.address "$root_address"
     add_state nfs.vers "$root_version"
     say "root: $root_server:$root_path over NFS $root_version, init is $tree_init"
+    check_modules
 }

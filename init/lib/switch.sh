@@ -52,6 +52,9 @@ phase_switch() {
     read_uptime
     add_state handover "$uptime_now"
     say "handing over to $tree_init"
+    send_report phase handover
+    end_report
+    hand_log
     move_kernel_mounts
     set -- "$tree_init" "$@"
     case $switch_way in

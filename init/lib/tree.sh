@@ -74,12 +74,20 @@ bind_folders() {
 
 # layer_etc: /etc writable, at the cost of what is written: overlay, its upper layer in the tmpfs root; else a copy.
 layer_etc() {
-    local layers=$new_root/.pxeinit/etc
+    local layers=$new_root/.pxeinit/etc own=
     [ -d nfsroot/etc ] && [ ! -L nfsroot/etc ] && [ ! -d etc ] || return 0
     mkdir etc
     (umask 077 && mkdir -p .pxeinit)
     mkdir -p "$layers/upper" "$layers/work"
-    if ! mount -t overlay -o "lowerdir=$tree_root/etc,upperdir=$layers/upper,workdir=$layers/work" overlay etc; then
+    if [ -n "$client_folder" ] && [ -d "$client_folder/etc" ] && [ ! -L "$client_folder/etc" ]; then
+        own=$client_folder/etc:
+    fi
+    if ! mount -t overlay -o "lowerdir=$own$tree_root/etc,upperdir=$layers/upper,workdir=$layers/work" overlay etc; then
+        if [ -n "$own" ]; then
+            rmdir etc
+            report_clients "/etc of this client could not be mounted" "there is no overlay"
+            return 1
+        fi
         warn "no overlay for /etc: it is copied"
         copy_stream "$tree_root/etc" etc . || {
             rm -rf etc
@@ -164,9 +172,12 @@ fill_farm() {
 }
 
 phase_tree() {
+    # In mode overlay it is a layer of the whole, and was chosen before.
+    [ "$param_mode" = overlay ] || choose_client || return 1
     if [ "$param_mode" = farm ]; then
         fill_farm || return 1
     fi
     cd /
+    [ "$param_mode" = overlay ] || place_client || return 1
     fill_dev
 }

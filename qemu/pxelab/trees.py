@@ -32,6 +32,20 @@ PACKAGES = (
     "nfs-common",
     "login",
 )
+SYSVINIT_PACKAGES = (
+    "linux-image-amd64",
+    "sysvinit-core",
+    "sysv-rc",
+    "initscripts",
+    "udev",
+    "kmod",
+    "busybox-static",
+    "iproute2",
+    "procps",
+    "login",
+    "ifupdown",
+    "isc-dhcp-client",
+)
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 BOOTSTRAP_SECONDS = 1500.0
 # Lists of suites that are still growing may be past their valid-until date.
@@ -96,7 +110,15 @@ def debian(suite: str, extra: Sequence[str] = ()) -> Tree:
     Makes it when the cache lacks it: about a minute and 700 MB. Several processes may ask
     at once; one makes it. Raises LabError with mmdebstrap's last words.
     """
-    packages = (*PACKAGES, *sorted(extra))
+    return _cached(suite, (*PACKAGES, *sorted(extra)))
+
+
+def sysvinit(suite: str) -> Tree:
+    """Return a Debian tree without systemd as its init; otherwise as `debian`."""
+    return _cached(suite, SYSVINIT_PACKAGES)
+
+
+def _cached(suite: str, packages: tuple[str, ...]) -> Tree:
     key = hashlib.sha256("\n".join((suite, str(RECIPE), *packages)).encode()).hexdigest()[:12]
     folder = cache_folder() / "trees"
     folder.mkdir(exist_ok=True)

@@ -40,8 +40,11 @@ ALWAYS = {
     "cttyhack": "",
     "halt": _END,
     "ip": "",
+    "kill": "",
+    "killall": "",
     "mknod": 'for word; do case $word in */*) : > "$word" ;; esac; done',
     "modprobe": "",
+    "logger": "",
     # As the kernel: the mount point must be there.
     "mount": """for target; do :; done
 [ -e "$target" ] || { echo "mount: mounting $* failed: No such file or directory" >&2; exit 255; }""",
@@ -51,7 +54,10 @@ ALWAYS = {
     "reboot": _END,
     "setsid": "",
     "sleep": f'{_TICK}tick "$1"',
+    "swapoff": "",
     "switch_root": "",
+    "sync": "",
+    "syslogd": "",
     # Whatever it is, it ends in time; but nobody is at the console.
     "timeout": f"""{_TICK}[ "$1" != -s ] || shift 2
 [ "$2" != head ] || {{ tick "$1"; exit 143; }}
@@ -73,6 +79,7 @@ SOMETIMES = frozenset(
     + ("mkdir", "mv", "od", "readlink", "rm", "rmdir", "stat", "tar")
 )
 FAKED = SOMETIMES.union(ALWAYS)
+_BUSYBOX = f'#!{BUSYBOX} sh\nname=$1\nshift\nexec "/bin/$name" "$@"'
 _FILES = {
     "proc/uptime": "3.00 1.00",
     "proc/cmdline": "",
@@ -87,8 +94,10 @@ _FILES = {
     "dev/null": "",
     "dev/console": "",
     "dev/urandom": "1234567890",
-    # The script's own way to a program, whatever stands in PATH.
-    "bin/busybox": f'#!{BUSYBOX} sh\nname=$1\nshift\nexec "/bin/$name" "$@"',
+    # The scripts' own ways to a program, whatever stands in PATH.
+    "bin/busybox": _BUSYBOX,
+    "@/busybox": _BUSYBOX,
+    "run/initramfs/bin/busybox": _BUSYBOX,
 }
 
 
@@ -133,7 +142,7 @@ class FakeRoot:
         for name in ALWAYS:
             self._write_fake(name)
         for path, text in _FILES.items():
-            self.write(path, text, 0o755 if path.startswith("bin/") else 0o644)
+            self.write(path, text, 0o755 if path.endswith("/busybox") else 0o644)
         install_client(folder)
 
     def place(self, path: str) -> Path:

@@ -137,8 +137,8 @@ def identity(
     return root.read("newroot/etc/machine-id")
 
 
-@pytest.mark.parametrize("old", [None, "", "uninitialized"])
-def test_a_machine_without_an_identity_gets_one(root: FakeRoot, old: str | None) -> None:
+@pytest.mark.parametrize("old", [None, "", "uninitialized", "0" * 32])
+def test_a_machine_gets_an_identity_of_its_own(root: FakeRoot, old: str | None) -> None:
     assert identity(root, old) == ID
 
 
@@ -146,9 +146,12 @@ def test_machines_differ(root: FakeRoot) -> None:
     assert identity(root, "", mac="52:54:00:00:00:01") not in (ID, "", None)
 
 
-@pytest.mark.parametrize("old", ["0" * 32, "something"])
-def test_an_identity_is_kept(root: FakeRoot, old: str) -> None:
-    assert identity(root, old) == old
+def test_what_the_clients_folder_says_is_meant(root: FakeRoot) -> None:
+    root.write("own/etc/machine-id", "0" * 32)
+    root.folder("newroot/etc/systemd")
+    root.nic()
+    root.run("new_root=/newroot; lease_interface=eth0; client_folder=/own; give_machine_id")
+    assert root.read("newroot/etc/machine-id") is None
 
 
 @pytest.mark.parametrize(
@@ -184,21 +187,6 @@ def handoff(root: FakeRoot, cmdline: str = "") -> Result:
     root.write("proc/cmdline", cmdline)
     root.folder("newroot/etc")
     return root.run("read_params; new_root=/newroot; phase_handoff; echo status $?")
-
-
-def test_power_off_gets_its_programs(root: FakeRoot) -> None:
-    assert handoff(root).console == "status 0\n"
-    base = root.place("run/initramfs")
-    assert (base / "bin/busybox").read_bytes() == root.place("bin/busybox").read_bytes()
-    assert str((base / "bin/sh").readlink()) == "busybox"
-    assert (base / "shutdown").read_bytes() == root.place("lib/pxeinit/shutdown").read_bytes()
-    for name in ("bin/busybox", "shutdown"):
-        assert (base / name).stat().st_mode & 0o111
-    assert {"oldroot", "proc", "sys", "dev", "run"} <= set(root.names("run/initramfs"))
-    # Once is enough.
-    root.write("run/initramfs/shutdown", "mine", 0o755)
-    handoff(root)
-    assert root.read("run/initramfs/shutdown") == "mine"
 
 
 def test_a_shell_to_look_around(root: FakeRoot) -> None:

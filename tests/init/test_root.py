@@ -5,7 +5,7 @@ import pytest
 from tests.init.conftest import plant_tree
 from tests.init.fakeroot import DOOMSDAY, FakeRoot, Result
 
-SHOW = 'echo "[$root_server|$root_path|$root_options|$root_versions]"'
+SHOW = 'echo "[$root_servers|$root_path|$root_options|$root_versions]"'
 ALL = "4.2 4.1 4.0 3"
 V4 = "4.2 4.1 4.0"
 
@@ -43,6 +43,9 @@ def versions(root: FakeRoot) -> list[str]:
         ("root=nfs:10.0.2.2:/srv:vers=3,hard", "[10.0.2.2|/srv|,hard|3]"),
         ("root=nfs:[fd00::1]:/srv,vers=4", f"[fd00::1|/srv||{V4}]"),
         ("root=nfs:/srv", f"[10.0.2.5|/srv||{ALL}]"),
+        ("nfsroot=a,10.0.2.3:/srv,hard", f"[a 10.0.2.3|/srv|,hard|{ALL}]"),
+        ("root=nfs:a,[fd00::1],c.lab:/srv:vers=3", "[a fd00::1 c.lab|/srv||3]"),
+        ("nfsroot=[fd00::1],[fd00::2]:/srv,hard", f"[fd00::1 fd00::2|/srv|,hard|{ALL}]"),
         ("nfsroot=/srv,proto=tcp", f"[10.0.2.5|/srv|,proto=tcp|{ALL}]"),
         ("nfsroot=/tftpboot/%s", f"[10.0.2.5|/tftpboot/10.0.2.15||{ALL}]"),
         ("nfsroot=h:/a/%s/b,vers=3", "[h|/a/10.0.2.15/b||3]"),
@@ -104,7 +107,8 @@ def test_options_that_are_not_taken(root: FakeRoot, option: str, said: str) -> N
     [
         "srv", "h:srv", "h:", "/a/../b", "h:/..", "-h:/x", "h;reboot:/x", "h:/x,a;b", "h:/x,$(reboot)",
         "[::1;x]:/x", "h_h:/x", "//x/y", "ftp://h/x", "h:/a$b", "h:/`x`", "h:/" + "x" * 1100,
-        "h:/x," + "o" * 600,
+        "h:/x," + "o" * 600, "a,,b:/x", "a,:/x", ",a:/x", "a,-b:/x", "a b:/x", "[h]:/x", "fd00::1:/x",
+        "a,[fd00::1:/x", "a,$(reboot):/x",
     ],
 )  # fmt: skip
 def test_what_cannot_be_a_root(root: FakeRoot, spec: str) -> None:
@@ -341,3 +345,64 @@ def test_after_a_failure_dhcp_is_asked_again(booting: FakeRoot) -> None:
     assert said.status == 0
     assert said.reports("PXE-INIT-root-no-path")
     assert booting.state()["root"] == "10.0.2.2:/mended"
+
+
+# Several servers
+
+
+def test_the_next_server_is_taken_where_one_refuses(root: FakeRoot) -> None:
+    plant_tree(root)
+    root.refuse("Permission denied", when="10.0.2.2:")
+    said = phase(root, "nfsroot=10.0.2.2,10.0.2.3:/srv")
+    assert said.console.endswith("status 0\n")
+    assert said.codes == []
+    assert said.warnings == ["the NFS server 10.0.2.2 cannot be used: NFS 3: Permission denied"]
+    assert (root.state()["root"], root.state()["root.address"]) == ("10.0.2.3:/srv", "10.0.2.3")
+
+
+@pytest.mark.parametrize("failure", ["silent", "hanging", "unknown", "useless"])
+def test_the_next_server_is_taken_where_one_fails(root: FakeRoot, failure: str) -> None:
+    plant_tree(root)
+    if failure == "silent":
+        root.refuse("Connection refused", when="10.0.2.2:")
+    elif failure == "hanging":
+        root.fake("timeout", when="10.0.2.2:", fails=137)
+    elif failure == "useless":
+        root.fake("mount", when="10.0.2.2:", does="echo 65534 > /tmp/owner; exit 0")
+        root.fake("mount", when="10.0.2.3:", does="echo 0 > /tmp/owner; exit 0")
+        root.fake("stat", does="cat /tmp/owner; exit 0")
+    first = "nfs.lab" if failure == "unknown" else "10.0.2.2"
+    said = phase(root, f"nfsroot={first},10.0.2.3:/srv")
+    assert said.console.endswith("status 0\n")
+    assert root.state()["root"] == "10.0.2.3:/srv"
+    assert f"the NFS server {first} cannot be used: " in said.warnings[-1]
+    assert root.calls("sleep") == []
+
+
+def test_the_first_server_is_asked_first_again(root: FakeRoot) -> None:
+    plant_tree(root)
+    root.refuse("Connection refused", when="10.0.2.2:", fails=[32, 32, 0])
+    root.refuse("Connection refused", when="10.0.2.3:")
+    phase(root, "nfsroot=10.0.2.2,10.0.2.3:/srv")
+    devices = [words[5] for words in root.calls("mount") if words[1] == "-t"]
+    assert devices == ["10.0.2.2:/srv", "10.0.2.3:/srv"] * 2 + ["10.0.2.2:/srv"]
+    assert root.state()["root"] == "10.0.2.2:/srv"
+
+
+@pytest.mark.parametrize("servers", ["10.0.2.2,10.0.2.3", "10.0.2.3,10.0.2.2"])
+def test_while_one_of_them_may_come_it_is_waited_for(root: FakeRoot, servers: str) -> None:
+    root.refuse("Permission denied", when="10.0.2.2:")
+    root.refuse("Connection refused", when="10.0.2.3:")
+    said = phase(root, f"nfsroot={servers}:/srv panic=5")
+    assert said.codes == ["PXE-INIT-root-unreachable"]
+    assert "the NFS server 10.0.2.3 (10.0.2.3) does not answer" in said.console
+    assert said.console.count("trying again: the NFS server 10.0.2.3") == 2
+
+
+def test_all_of_them_refuse(root: FakeRoot) -> None:
+    root.refuse("Permission denied", when="10.0.2.2:")
+    root.refuse("No such file or directory", when="10.0.2.3:")
+    said = phase(root, "nfsroot=10.0.2.2,10.0.2.3:/srv")
+    assert said.codes == ["PXE-INIT-root-refused"]
+    assert "10.0.2.2:/srv: the server refuses the mount" in said.console
+    assert said.console.endswith("status 1\n")
