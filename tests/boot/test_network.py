@@ -47,7 +47,7 @@ def lease_seconds(report: Report) -> float:
     [
         pytest.param(Loss(dhcp_up=2), id="from-the-client"),
         pytest.param(Loss(dhcp_down=2), id="to-the-client", marks=pytest.mark.long),
-        pytest.param(Loss(probability=0.5, dhcp=True, seed=5), id="at-random", marks=pytest.mark.long),
+        pytest.param(Loss(probability=0.5, dhcp=True), id="at-random", marks=pytest.mark.long),
     ],
 )
 def test_every_second_dhcp_frame_is_lost(lab: Lab, bookworm: Tree, bookworm_image: Path, loss: Loss) -> None:
