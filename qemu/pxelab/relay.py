@@ -51,7 +51,7 @@ class Cable:
         if self._seconds and now - self._began >= self._seconds:
             return False
         dhcp = is_dhcp(frame)
-        lost = self._random.random() < self._probability and (dhcp or not self._dhcp_alone)
+        lost = (dhcp or not self._dhcp_alone) and self._random.random() < self._probability
         every = self._every[upward]
         if dhcp and every:
             self._dhcp[upward] += 1

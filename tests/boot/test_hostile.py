@@ -54,7 +54,8 @@ def test_a_hostile_server(lab: Lab, bookworm: Tree, bookworm_image: Path, number
     assert kept.keys() <= NAMES
     assert all(set(value) <= SAFE for value in kept.values())
     log = report.sections["log"]
-    assert log.count("is dropped: not valid") > 5
+    # (busybox drops some before the client sees them.)
+    assert log.count("is dropped: not valid") > 3
     assert log.isascii()
     assert report.state["root"] == f"{SERVER}:{EXPORT}"
 

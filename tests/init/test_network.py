@@ -176,13 +176,14 @@ def test_raising_is_tried_again_until_it_works(root: FakeRoot) -> None:
     assert root.calls("ip").count(["link", "set", "eth0", "up"]) == 3
 
 
-def test_a_card_on_a_slow_bus_gets_its_link_while_another_has_none(root: FakeRoot) -> None:
+def test_a_card_on_a_slow_bus_gets_its_driver_and_link_while_another_has_none(root: FakeRoot) -> None:
     root.nic("eth0", carrier="0")
     root.nic("usb0")
     root.place("sys/class/net/usb0").rename(root.place("sys/later"))
-    root.fake(
-        "usleep", fails=[-1] * 20 + [0], does='[ "$count" -lt 20 ] || /bin/mv /sys/later /sys/class/net/usb0'
-    )
+    root.write("sys/bus/later", "virtio:d00000001v00001AF4")
+    plug = """mkdir -p /sys/bus/virtio/devices/x; /bin/mv /sys/bus/later /sys/bus/virtio/devices/x/modalias"""
+    root.fake("usleep", fails=[-1] * 20 + [0, -1], does=f'[ "$count" -ne 20 ] || {{ {plug}; }}')
+    root.fake("modprobe", when="virtio:", does="/bin/mv /sys/later /sys/class/net/usb0")
     status, console = run(root)
     assert status == 0
     assert "network: link on usb0" in console

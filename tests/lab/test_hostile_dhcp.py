@@ -36,6 +36,7 @@ NAMES = {
         "root-path",
     ),
     *("boot-file", "lease-seconds", "t1", "t2", "mtu", "ntp", "routes", "obtained"),
+    *("vendor-class", "client-id"),
 }
 ASK = "param_arp=no; linked=c0; ask_round; echo done >&2"
 

@@ -45,6 +45,15 @@ def test_nfs_client_with_its_closure(index: ModuleIndex) -> None:
     assert why(selection, "weak") == "weakdep of lockd ← needed by nfs ← NFS root"
 
 
+def test_what_the_client_makes_of_cards_on_request(index: ModuleIndex) -> None:
+    """vlan=, bond= and netconsole= work with any image, if the kernel has them; if not, that is no remark."""
+    extra = {name: dataclasses.replace(index.modules["weak"], name=name) for name in ("8021q", "netconsole")}
+    selection = chosen(dataclasses.replace(index, modules={**index.modules, **extra}))
+    assert selection.names == NFS | {"8021q", "netconsole"}
+    assert why(selection, "8021q") == "vlan=, bond= and netconsole="
+    assert selection.notes == chosen(index).notes
+
+
 def test_wired(index: ModuleIndex) -> None:
     selection = chosen(index, "02")
     assert selection.names == NFS | WIRED
