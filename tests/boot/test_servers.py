@@ -1,4 +1,4 @@
-"""Servers that fail while there is another, while the client runs, or behind its back; and one that only listens."""
+"""Servers that fail while there is another, or while the client runs; and one that only listens."""
 
 import json
 import re
