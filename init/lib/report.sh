@@ -4,6 +4,7 @@
 # And the whole log, for the real system's journal.
 
 report_daemon=
+report_ready=no
 
 # take_report VALUE: of pxeinit.report=.
 take_report() {
@@ -47,7 +48,9 @@ send_report() {
         line="$line,\"text\":\"$escaped\""
     fi
     printf '%s\n' "$line" >> "$run_dir/report"
-    [ "$lease_applied" = yes ] || return 0
+    # From here on there is an address.
+    [ "$1.$2" != phase.root ] || report_ready=yes
+    [ $report_ready = yes ] || return 0
     start_report_daemon
     { IFS= read -r mac < "/sys/class/net/$lease_interface/address"; } 2>/dev/null || :
     is_mac "$mac" || mac=

@@ -28,7 +28,9 @@ start_keeper() {
     address=$lease_value
     printf '%s\n' "$address" > $memory/keeper/address
     ln -s ../initramfs/keeper "$run_dir/keeper"
-    env -i PATH=/bin setsid chroot $memory @/busybox sh /keep-lease "$lease_interface" "$address" \
+    # As ask_dhcp says it: the server must take it for the same client.
+    set -- -V pxeinit
+    env -i PATH=/bin setsid chroot $memory @/busybox sh /keep-lease "$lease_interface" "$address" "$@" \
         < /dev/null > /dev/null 2>&1 &
 }
 

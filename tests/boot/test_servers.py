@@ -1,4 +1,4 @@
-"""Servers that fail: another one is there, while the client runs, behind its back; one only listens."""
+"""Servers that fail while there is another, or while the client runs; and one that only listens."""
 
 import json
 import re

@@ -9,9 +9,11 @@ from tests.init.parts import BUSYBOX, ORIGINAL
 def test_the_shell_runs_the_fakes_and_not_its_applets(root: FakeRoot) -> None:
     for name in FAKED:
         root.fake(name, fails=9)
-    said = root.run(
-        'for name; do "$name" --word; [ $? -eq 9 ] || echo "not faked: $name"; done', *sorted(FAKED)
+    # kill is the shell's own unless it is asked for by its path.
+    code = (
+        'case $name in kill) name=/bin/kill ;; esac; "$name" --word; [ $? -eq 9 ] || echo "not faked: $name"'
     )
+    said = root.run(f"for name; do {code}; done", *sorted(FAKED))
     assert said.console == ""
     assert sorted(words[0] for words in root.all_calls()) == sorted(FAKED)
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.init.fakeroot import FakeRoot
 
-PREPARE = "lease_applied=yes; lease_interface=eth0; param_report=10.0.2.9:5140; > /dev/log"
+PREPARE = "report_ready=yes; lease_interface=eth0; param_report=10.0.2.9:5140; > /dev/log"
 
 
 def sent(root: FakeRoot) -> list[dict[str, Any]]:
@@ -40,7 +40,7 @@ def test_what_was_before_the_lease_comes_after_it(root: FakeRoot) -> None:
     root.nic()
     root.lease(hostname="bench7")
     early = "param_report=h:1; uptime_now=1.50; send_report phase early; send_report failure CODE why"
-    root.run(f"{early}; echo kept; {PREPARE}; uptime_now=9.00; send_report phase root")
+    root.run(f"{early}; echo kept; {PREPARE}; report_ready=no; uptime_now=9.00; send_report phase root")
     assert sent(root) == [
         {"mac": "52:54:00:12:34:56", "host": "bench7", "uptime": uptime, **rest}
         for uptime, rest in (

@@ -58,7 +58,8 @@ def test_without_a_tmpfs_of_its_own(root: FakeRoot) -> None:
 def test_the_keeper_starts(root: FakeRoot) -> None:
     root.fake("setsid", does="set > /tmp/environment")
     handoff(root)
-    assert keeper_calls(root) == [["chroot", f"/{BASE}", "@/busybox", "sh", "/keep-lease", "eth0", ADDRESS]]
+    (call,) = keeper_calls(root)
+    assert call == ["chroot", f"/{BASE}", "@/busybox", "sh", "/keep-lease", "eth0", ADDRESS, "-V", "pxeinit"]
     assert root.read(f"{BASE}/keeper/address") == ADDRESS
     assert str(root.place("run/pxeinit/keeper").readlink()) == "../initramfs/keeper"
     names = {line.partition("=")[0] for line in (root.read("tmp/environment") or "").splitlines()}
@@ -214,7 +215,7 @@ def test_what_cannot_be_changed_is_told(root: FakeRoot, failing: str) -> None:
 
 def keep(root: FakeRoot) -> Result:
     root.folder("keeper")
-    return root.execute("/bin/sh", "/lib/pxeinit/keep-lease", "eth0", ADDRESS)
+    return root.execute("/bin/sh", "/lib/pxeinit/keep-lease", "eth0", ADDRESS, "-V", "a b")
 
 
 def test_the_keeper_asks_for_its_own_address_again_and_again(root: FakeRoot) -> None:
@@ -226,6 +227,7 @@ def test_the_keeper_asks_for_its_own_address_again_and_again(root: FakeRoot) -> 
     assert asked[:5] == ["-f", "-i", "eth0", "-r", ADDRESS]
     assert "-q" not in asked
     assert "-n" not in asked
+    assert asked[-2:] == ["-V", "a b"]
     assert asked[asked.index("-s") + 1] == "/lease-event"
     pauses = [int(words[0]) for words in root.calls("sleep")]
     assert pauses[:6] == [2, 4, 8, 16, 32, 60]
