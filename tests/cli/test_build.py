@@ -1,10 +1,12 @@
 import re
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from mkpxeinit.build import Options
 from tests.cli.conftest import Run, command
 from tests.unit.small import CONFIG, RELEASE, archives, kernel_tree, make_tree, module_path
 from tests.unit.test_firmware import module
@@ -157,7 +159,7 @@ def test_missing_firmware(run: Run, root: Path, tmp_path: Path) -> None:
 
 def test_help_has_every_option_once(run: Run) -> None:
     """Under headings; an option that is in none would stand behind --help."""
-    text = run("build", "--help").text
+    text = run("build", "--help").stdout.decode()
     shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
     assert shown[-1] == "--help" and len(shown) == len(set(shown))
     assert {f"--{each.name}".replace("_", "-") for each in fields(Options)} - set(shown) == {
