@@ -12,6 +12,7 @@ from mkpxeinit.hardware import leftout
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.image.extract import extract_those
 from mkpxeinit.image.read import Record
+from mkpxeinit.kernel.firmware import CARRIED
 from mkpxeinit.kernel.release import MODULES, find_releases
 from mkpxeinit.sysroot import Sysroot
 
@@ -103,7 +104,7 @@ def _unpacked(image: Path) -> Iterator[Sysroot]:
 def _wanted(record: Record) -> bool:
     """Say whether an entry matters: modules, firmware, modprobe.d, and links, which may lead there."""
     parts = record.path.parts[1:] if record.path.parts[:1] == ("usr",) else record.path.parts
-    inside = parts[:2] in _FOLDERS or record.path == leftout.PLACE
+    inside = parts[:2] in _FOLDERS or record.path in (leftout.PLACE, CARRIED)
     return record.letter == "l" or (record.letter in "d-" and inside)
 
 

@@ -123,8 +123,12 @@ def modules(
     settings = modprobed.image_text(index.settings, selection.names).encode("utf-8", "surrogateescape")
     if settings:
         items.append(Planned(File(_SETTINGS, settings), Reason("modprobe.d of the tree")))
-    rest = leftout.write(index, selection.names).encode("utf-8", "surrogateescape")
-    items.append(Planned(File(leftout.PLACE, rest), Reason("read by mkpxeinit check")))
+    for place, text in (
+        (leftout.PLACE, leftout.write(index, selection.absent)),
+        (firmware.CARRIED, "".join(f"{name}\n" for name in found.carried if name.isprintable())),
+    ):
+        if text:
+            items.append(Planned(File(place, text.encode()), Reason("read by mkpxeinit check")))
     return make_segment("modules", items)
 
 
@@ -151,7 +155,7 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
     )
     yield (
         "modules.alias",
-        "".join(f"alias {pattern} {name}\n" for pattern, name in index.aliases if name in paths),
+        "".join(f"alias {pattern} {name}\n" for pattern, name in index.effective_aliases() if name in paths),
     )
     # busybox reads no weak dependencies; kmod and mkpxeinit check do.
     for kind in ("softdep", "weakdep"):

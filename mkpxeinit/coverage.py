@@ -13,16 +13,16 @@ from mkpxeinit.errors import ImageError, ProgramError
 from mkpxeinit.hardware import devices, leftout
 from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
-from mkpxeinit.hardware.pci import WIRED, network_subclass
+from mkpxeinit.hardware.network import PHY_LIBRARY, Network
+from mkpxeinit.hardware.pci import WIRED
 from mkpxeinit.image.assemble import load_module
-from mkpxeinit.kernel import firmware
+from mkpxeinit.kernel import firmware, symbols
 from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, read_index
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
 COVERED, UNCOVERED, IGNORED = "covered", "uncovered", "ignored"
-_PHY_LIBRARY = frozenset({"libphy", "phylink"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,10 @@ class Coverage:
         plain = read_index(tree, release)
         self._files = frozenset(plain.modules)
         self._index: ModuleIndex = plain.with_builtins()
-        self._matcher = Matcher(self._index.aliases)
+        self._matcher = Matcher(self._index.aliases, self._index.settings.aliases)
+        self._network = Network(self._index, symbols.reader(tree, release))
         self._left_out = self._read_left_out()
+        self._carried = firmware.read_carried(tree)
         self._with_firmware = with_firmware
         self._lacks: dict[str, tuple[Lack, ...]] = {}
         self._closures: dict[str, tuple[tuple[str, ...], tuple[Lack, ...]]] = {}
@@ -90,7 +92,7 @@ class Coverage:
             return self._named(device) if kind else None
         names = self._drivers(device.modalias)
         others = self._left_out.drivers(device.modalias) if self._left_out else {}
-        places = {name: network_subclass(self._index.modules[name].path) for name in names} | others
+        places = {name: self._subclass(name) for name in names} | others
         if kind is None and not any(places.values()):
             return None
         wired = any(place in WIRED for place in places.values())
@@ -102,11 +104,11 @@ class Coverage:
             return Finding(device.where, device.modalias, (), COVERED, reason="the kernel's generic driver")
         return self._needs(device, device.modalias)
 
-    def _read_left_out(self) -> leftout.LeftOut | None:
+    def _read_left_out(self) -> leftout.AbsentDrivers | None:
         """Return the image's list of the network drivers that it lacks; None if it has no such list."""
         if not self._tree.is_file(leftout.PLACE):
             return None
-        return leftout.LeftOut(self._tree.read_text(leftout.PLACE), self._tree.show(leftout.PLACE))
+        return leftout.AbsentDrivers(self._tree.read_text(leftout.PLACE), self._tree.show(leftout.PLACE))
 
     def _drivers(self, modalias: str) -> tuple[str, ...]:
         return tuple(name for name in self._matcher.modules(modalias) if name in self._index.modules)
@@ -124,9 +126,7 @@ class Coverage:
         lacking: list[Lack] = []
         for need in devices.needs_of(modalias):
             names = tuple(
-                name
-                for name in self._drivers(need.modalias)
-                if network_subclass(self._index.modules[name].path) in (None, *WIRED)
+                name for name in self._drivers(need.modalias) if self._subclass(name) in (None, *WIRED)
             )
             if names:
                 best, lacks = self._best(names)
@@ -148,7 +148,7 @@ class Coverage:
         """Return the driver that the image should have had, or what comes next to it."""
         if self._left_out:
             others = self._left_out.drivers(need.modalias)
-            wired = [name for name, place in others.items() if place in (None, *WIRED)]
+            wired = [name for name, place in others.items() if place in WIRED]
             if wired:
                 return " or ".join(wired)
         if need.usual:
@@ -165,11 +165,13 @@ class Coverage:
             return ""
         start = f"pci:v0000{parts.vendor}"
         those = {each.module for each in self._index.aliases if each.pattern.startswith(start)}
-        near = sorted(name for name in those if name in self._index.modules and self._is_network(name))
+        near = sorted(name for name in those if name in self._index.modules and self._subclass(name))
         return f"; for vendor {parts.vendor} it has {', '.join(near) or 'none'}"
 
-    def _is_network(self, name: str) -> bool:
-        return network_subclass(self._index.modules[name].path) is not None
+    def _subclass(self, name: str) -> str | None:
+        """Return the subclass of class 02 that a module of the image serves, None if no networks."""
+        driver = self._network.driver(name)
+        return driver.sub if driver else None
 
     @cached_property
     def _built_in(self) -> tuple[str, ...]:
@@ -234,7 +236,7 @@ class Coverage:
                     raise ImageError(f"{error}; make the image again") from error
                 for each in names:
                     owners.setdefault(each, name)
-        for each in firmware.find(self._tree, self._index.release, owners, {}).missing:
+        for each in firmware.find(self._tree, self._index.release, owners, self._carried).missing:
             yield Lack("firmware", each, owners[each])
 
     def _with_phys(self, finding: Finding) -> Finding:
@@ -245,7 +247,7 @@ class Coverage:
         users = [
             name
             for name in finding.drivers
-            if name in self._files and not _PHY_LIBRARY.isdisjoint(self._closure(name)[0])
+            if name in self._files and not PHY_LIBRARY.isdisjoint(self._closure(name)[0])
         ]
         if finding.verdict == IGNORED or not users or self._has_phys:
             return finding

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from mkpxeinit.errors import KernelError, printable
 from mkpxeinit.hardware import drivers
 from mkpxeinit.hardware.inventory import Inventory
-from mkpxeinit.hardware.network import BUSES, LeftOut, Network, left_out
-from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass, names_network, network_place
+from mkpxeinit.hardware.network import BUSES, PHY_LIBRARY, LeftOut, Network, NetworkDriver, why_not
+from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.kernel.modprobed import refuse
 from mkpxeinit.kernel.symbols import ReadImports
@@ -38,7 +38,6 @@ SOCKETS = ("af_packet", "unix")
 # What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=.
 ON_REQUEST = ("8021q", "bonding", "netconsole")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
-_PHY_LIBRARY = frozenset({"libphy", "phylink"})
 # A blacklist of modprobe.d does not hide what is asked for by name.
 _BY_NAME = (
     "--module",
@@ -64,12 +63,14 @@ class Selected:
 class Selection:
     """The modules of an image in the order of modules.dep, and remarks for the user.
 
-    `left_out` are the network drivers that the classes and buses did not take, each with the reason.
+    `left_out` are the network drivers that the classes and buses did not take, each with the reason;
+    `absent` all the kernel's network drivers that are not among the modules and not built in.
     """
 
     modules: tuple[Selected, ...]
     notes: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()
+    absent: tuple[NetworkDriver, ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -98,53 +99,81 @@ def select(
     """
     network = Network(index, read)
     classes = tuple(classes) or ((PciClass(NETWORK),) if buses and "pci" in buses else ())
-    wanted: dict[str, Reason] = {}
-    notes: list[str] = []
-
-    def want(names: Iterable[str], reason: Reason) -> None:
-        for name in names:
-            wanted.setdefault(name, reason)
-
-    for name in extra:
-        want(_named(index, name, "--module"), Reason("--module"))
-    for name in named:
-        for found in _named(index, name, "--driver"):
-            want((found,), Reason("--driver"))
-            want(_carriers(index, network, found, notes), Reason("carries the bus of", found, wanted[found]))
-    for name, why in added:
-        want(_named(index, name, f"{why}: module"), why)
-    want(_nfs_client(index, notes), Reason("NFS root"))
-    want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
-    want((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
-    if inventories:
-        exact = drivers.find(index, inventories, network)
-        notes.extend(exact.notes)
-        for name, where in exact.modules:
-            want((name,), Reason(f"hardware {where}"))
     subs = _subclasses(classes)
-    for pci_class in classes:
-        want(_of_class(index, network, pci_class), Reason(f"PCI class {pci_class}"))
     default = buses is None and any(each.base == NETWORK and each.wants("00") for each in classes)
     asked = VIRTUAL_BUSES if default else tuple(bus for bus in buses or () if bus != "pci")
+    wishes = _Wishes(index, network)
+    wishes.add_named(extra, named, added)
+    wishes.add(_nfs_client(index, wishes.notes), Reason("NFS root"))
+    wishes.add((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
+    wishes.add((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
+    if inventories:
+        exact = drivers.find(index, inventories, network)
+        wishes.notes.extend(exact.notes)
+        for name, where in exact.modules:
+            wishes.add((name,), Reason(f"hardware {where}"))
+    for pci_class in classes:
+        wishes.add(_of_class(index, network, pci_class), Reason(f"PCI class {pci_class}"))
     for bus in asked:
         reason = Reason("virtual network") if default else Reason(f"bus {bus}")
-        want(_on_bus(index, network, bus, subs), reason)
-    for name, leader in network.followers(wanted):
-        want((name,), Reason("requested by", leader, wanted[leader]))
-    # Nor does it reach drivers that are in the kernel.
-    keep = {name for name, reason in wanted.items() if reason.text in _BY_NAME} | index.builtin
-    notes += refuse(index.settings, wanted, keep)
-    reasons = closure(index, wanted, notes)
-    if _uses_phys(index, reasons):
-        phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
-        notes += refuse(index.settings, phys, index.builtin)
-        reasons |= {k: v for k, v in closure(index, phys, notes).items() if k not in reasons}
+        wishes.add(_on_bus(index, network, bus, subs), reason)
+    for name, leader in network.followers(wishes.reasons):
+        wishes.add((name,), Reason("requested by", leader, wishes.reasons[leader]))
+    reasons = wishes.fulfilled()
     modules = tuple(
         Selected(each, reasons[each.name]) for each in index.modules.values() if each.name in reasons
     )
+    absent = tuple(driver for driver in network.known() if driver.name not in reasons)
     pci = ("pci",) if any(each.base == NETWORK for each in classes) else ()
-    out = left_out(network, reasons, subs, (*pci, *asked)) if pci or asked else ()
-    return Selection(modules, tuple(dict.fromkeys((*notes, *network.notes))), out)
+    told = absent if pci or asked else ()
+    left_out = tuple(why_not(driver, subs, (*pci, *asked)) for driver in told)
+    return Selection(modules, tuple(dict.fromkeys((*wishes.notes, *network.notes))), left_out, absent)
+
+
+class _Wishes:
+    """Modules that are wanted, each with the first reason, and remarks for the user."""
+
+    __slots__ = ("_index", "_network", "notes", "reasons")
+
+    def __init__(self, index: ModuleIndex, network: Network) -> None:
+        self._index = index
+        self._network = network
+        self.notes: list[str] = []
+        self.reasons: dict[str, Reason] = {}
+
+    def add(self, names: Iterable[str], reason: Reason) -> None:
+        """Want the modules `names`."""
+        for name in names:
+            self.reasons.setdefault(name, reason)
+
+    def add_named(
+        self, modules: Iterable[str], drivers: Iterable[str], more: Iterable[tuple[str, Reason]]
+    ) -> None:
+        """Want what somebody named; KernelError if the kernel has no such module."""
+        for name in modules:
+            self.add(_named(self._index, name, "--module"), Reason("--module"))
+        for name in drivers:
+            for found in _named(self._index, name, "--driver"):
+                self.add((found,), Reason("--driver"))
+                carriers = _carriers(self._index, self._network, found, self.notes)
+                self.add(carriers, Reason("carries the bus of", found, self.reasons[found]))
+        for name, why in more:
+            self.add(_named(self._index, name, f"{why}: module"), why)
+
+    def fulfilled(self) -> dict[str, Reason]:
+        """Return all that comes: the closure over dependencies, with PHYs, without what is blacklisted.
+
+        A blacklist reaches neither what is asked for by name nor drivers that are in the kernel.
+        """
+        index, notes = self._index, self.notes
+        keep = {name for name, reason in self.reasons.items() if reason.text in _BY_NAME} | index.builtin
+        notes += refuse(index.settings, self.reasons, keep)
+        reasons = closure(index, self.reasons, notes)
+        if _uses_phys(index, reasons):
+            phys = {name: Reason("PHY driver") for name in _phys(index) if name not in reasons}
+            notes += refuse(index.settings, phys, index.builtin)
+            reasons |= {k: v for k, v in closure(index, phys, notes).items() if k not in reasons}
+        return reasons
 
 
 def _named(index: ModuleIndex, name: str, option: str) -> tuple[str, ...]:
@@ -184,12 +213,9 @@ def _of_class(index: ModuleIndex, network: Network, pci_class: PciClass) -> tupl
     """Return the modules that can drive devices of `pci_class`."""
     subs = {each.name: each.sub for each in network.on("pci")} if pci_class.base == NETWORK else {}
     found = []
-    for name, module in index.modules.items():
-        patterns = index.aliases_of.get(name, ())
+    for name in index.modules:
         sub = subs.get(name)
-        # Outside of drivers/net the driver's own word counts, unless symbols say that it is not Ethernet.
-        if sub in WIRED and network_place(module.path) is None and any(map(names_network, patterns)):
-            sub = None
+        patterns = index.aliases_of.get(name, ())
         if pci_class.wants(sub) if sub else any(map(pci_class.names, patterns)):
             found.append(name)
     return tuple(found)
@@ -208,14 +234,14 @@ def _carriers(index: ModuleIndex, network: Network, name: str, notes: list[str])
     buses = network.buses(name)
     if name in index.modules and not buses:
         notes.append(f"--driver {name}: it names no devices that load it; --module loads it at boot")
-    return tuple(carrier for bus in sorted(buses & BUSES.keys()) for carrier in network.carriers(bus))
+    return tuple(carrier for bus in sorted(buses.intersection(BUSES)) for carrier in network.carriers(bus))
 
 
 def _uses_phys(index: ModuleIndex, names: Iterable[str]) -> bool:
     """Say whether one of the modules uses the PHY library; if that is built in, modules.dep cannot tell."""
     if "libphy" in index.builtin:
         return True
-    return any(not _PHY_LIBRARY.isdisjoint(index.modules[name].needs) for name in names)
+    return any(not PHY_LIBRARY.isdisjoint(index.modules[name].needs) for name in names)
 
 
 def _phys(index: ModuleIndex) -> tuple[str, ...]:

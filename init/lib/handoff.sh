@@ -47,20 +47,16 @@ give_machine_id() {
     printf '%s\n' "${id%% *}" > "$file"
 }
 
-# write_hardware: what `mkpxeinit build --hardware` reads to make an image for just this machine: the modaliases of all
-# devices that may be network devices, or that such devices hang on.
+# write_hardware: what `mkpxeinit build --hardware` reads to make an image for just this machine, and `mkpxeinit check` to
+# judge one: the modaliases of all devices on buses that network devices may be on, or hang on.
 write_hardware() {
     local bus device alias
     echo '# modaliases of this client, for mkpxeinit build --hardware'
-    for bus in pci usb virtio vmbus xen platform acpi; do
+    for bus in pci usb virtio vmbus xen platform acpi spi fsl-mc; do
         for device in /sys/bus/"$bus"/devices/*; do
             alias=
             { IFS= read -r alias < "$device/modalias"; } 2>/dev/null || continue
             is_modalias "$alias" || continue
-            case $bus.$alias in
-                acpi.acpi:VMBUS* | acpi.acpi:LNRO0005* | platform.of:*) ;;
-                acpi.* | platform.*) continue ;;
-            esac
             printf '%s\n' "$alias"
         done
     done

@@ -52,8 +52,46 @@ def _checked_cmdline(text: str) -> str:
     return text
 
 
+# Under these headings the help lists the options.
+_GROUPS = {
+    "Tree and image": ("sysroot", "output", "kernel_release", "compressor", "strict"),
+    "What the clients have (docs/hardware.md)": (
+        "classes",
+        "buses",
+        "hardware",
+        "hostonly",
+        "drivers",
+        "modules",
+    ),
+    "More in the image (docs/drop-ins.md)": (
+        "programs",
+        "files",
+        "drop_ins",
+        "no_drop_ins",
+        "busybox",
+        "cmdline",
+    ),
+    "What is said": ("dry_run", "verbose"),
+}
+
+
+class _Build(click.Command):
+    """Has too many options for one list."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings."""
+        records = {str(each.name): each.get_help_record(ctx) for each in self.get_params(ctx)}
+        grouped = {name for names in _GROUPS.values() for name in names}
+        rest = [name for name in records if name not in grouped]  # --help itself
+        for heading, names in _GROUPS.items():
+            last = rest if heading == list(_GROUPS)[-1] else []
+            with formatter.section(heading):
+                formatter.write_dl([row for name in (*names, *last) if (row := records[name])])
+
+
 @click.command(
     name="build",
+    cls=_Build,
     short_help="Make an initrd from an installed system tree.",
     epilog="""\b
 Examples:
@@ -70,7 +108,7 @@ Examples:
     type=click.Path(path_type=Path),
     required=True,
     metavar="DIR",
-    help="Folder of the installed system: its kernel's modules go into the image.",
+    help="The installed system, a folder: its kernel's modules go into the image.",
 )
 @click.option(
     "-o",
@@ -86,16 +124,17 @@ Examples:
     multiple=True,
     metavar="CC[SS]",
     callback=_parsed(PciClass.parse),
-    help="Drivers for this PCI class, perhaps subclass, in hexadecimal; repeatable. 02 means wired networks, "
-    "0280 wireless ones. [default: 02, but none with --hardware, --hostonly or --bus]",
+    help="For machines that nobody has looked at: all drivers for a PCI class or subclass, in hexadecimal; "
+    "repeatable. 02: wired networks; 0280: wireless. [default: 02, but none with --hardware, --hostonly or "
+    "--bus]",
 )
 @click.option(
     "--hardware",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Only the drivers of the network devices in this inventory: lspci -nn (-n, -nmm, -nnk), lshw -json "
-    "-numeric, modaliases a line each, or a folder with a copy of /sys; repeatable.",
+    help="Only the drivers of the network devices in this inventory, one file a machine: lspci -nn (-n, "
+    "-nmm, -nnk), lshw -json -numeric, modaliases a line each, or a folder with a copy of /sys; repeatable.",
 )
 @click.option("--hostonly", is_flag=True, help="Only the drivers of this machine's network devices.")
 @click.option(
@@ -104,8 +143,8 @@ Examples:
     multiple=True,
     metavar="LIST",
     callback=_parsed(_buses),
-    help=f"Drivers of wired networks on these buses, and what carries the bus: {', '.join(BUSES)}; with "
-    "commas, repeatable; none: no bus. pci means --pci-class 02, mdio all PHYs. "
+    help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
+    "PHYs. What carries a bus comes along. "
     f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
 )
 @click.option(

@@ -1,4 +1,4 @@
-"""What a device's modalias says by itself, whatever drivers are known.
+"""What a device's modalias says by itself, whatever drivers are known, and what buses hang on.
 
 Where all drivers of a kernel are known, its network drivers tell which devices are network devices; an
 image has few of them. PCI classes: `include/linux/pci_ids.h`; USB's: usb.org/defined-class-codes; vmbus:
@@ -8,18 +8,21 @@ image has few of them. PCI classes: `include/linux/pci_ids.h`; USB's: usb.org/de
 import re
 from dataclasses import dataclass
 
+from mkpxeinit.hardware import pci as pci_class
 from mkpxeinit.hardware.inventory import Device
 from mkpxeinit.hardware.modalias import UNKNOWN
 from mkpxeinit.hardware.pci import WIRED
 
 NETWORK, PHY, CARRIER, OTHER_MEDIA = "network", "PHY", "carrier", "other media"
+# The modules that carry a bus, where they are modules; USB's are too many to name.
+CARRIERS: dict[str, tuple[str, ...]] = {"virtio": ("virtio_pci", "virtio_mmio"), "vmbus": ("hv_vmbus",)}
 _VIRTIO_NET = "virtio:d00000001v00001AF4"
 _VIRTIO_PCI = ("1000", "1041")  # of vendor 1AF4: transitional, and 1040 + 1 (virtio specification, 4.1.2)
 _PCI = re.compile(
     r"pci:v0000(?P<vendor>.{4})d0000(?P<device>.{4})sv.*bc(?P<base>..)sc(?P<sub>..)i(?P<interface>..)"
 )
 # How modaliases begin, or are: what such devices are, and the module that the kernel has for them.
-_KNOWN = (
+_KNOWN: tuple[tuple[re.Pattern[str], str, str | None], ...] = (
     (re.compile(r"virtio:d00000001v.*"), NETWORK, "virtio_net"),
     (re.compile(r"vmbus:635161f83edfc546913ff2d2f965ed0e"), NETWORK, "hv_netvsc"),
     (re.compile(r"xen:vif"), NETWORK, "xen_netfront"),
@@ -28,9 +31,9 @@ _KNOWN = (
     (re.compile(r"usb:.*ic[Ee]0isc01ip03.*"), NETWORK, "rndis_host"),
     (re.compile(r"of:NethernetT.*"), NETWORK, None),
     (re.compile(r"mdio:[01]{32}"), PHY, None),
-    (re.compile(r"acpi:VMBUS.*"), CARRIER, "hv_vmbus"),
-    (re.compile(r"acpi:LNRO0005.*"), CARRIER, "virtio_mmio"),
-    (re.compile(r"of:N.*Cvirtio,mmio(?:C.*)?"), CARRIER, "virtio_mmio"),
+    (re.compile(r"acpi:VMBUS.*"), CARRIER, CARRIERS["vmbus"][0]),
+    (re.compile(r"acpi:LNRO0005.*"), CARRIER, CARRIERS["virtio"][1]),
+    (re.compile(r"of:N.*Cvirtio,mmio(?:C.*)?"), CARRIER, CARRIERS["virtio"][1]),
 )
 _USB_HOSTS = {"00": "uhci_hcd", "10": "ohci_pci", "20": "ehci_pci", "30": "xhci_pci"}
 # What lshw calls a network, and is no device.
@@ -46,6 +49,11 @@ class Pci:
     base: str
     sub: str
     interface: str
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a device of class 02, with or without a cable."""
+        return self.base == pci_class.NETWORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ def kind_of(device: Device) -> str | None:
         return NETWORK if device.driver and device.driver not in _VIRTUAL else None
     parts = pci(device.modalias)
     if parts is not None:
-        if parts.base == "02":
+        if parts.is_network:
             return NETWORK if parts.sub in WIRED or UNKNOWN in parts.sub else OTHER_MEDIA
         return CARRIER if is_usb_host(device) else None
     return next((kind for pattern, kind, _ in _KNOWN if pattern.fullmatch(device.modalias)), None)
@@ -91,5 +99,5 @@ def needs_of(modalias: str) -> tuple[Need, ...]:
         return (Need(modalias, usual),)
     if parts.vendor == "1AF4":
         behind = (Need(_VIRTIO_NET, "virtio_net"),) if parts.device in _VIRTIO_PCI else ()
-        return (Need(modalias, "virtio_pci"), *behind)
+        return (Need(modalias, CARRIERS["virtio"][0]), *behind)
     return (Need(modalias, _USB_HOSTS.get(parts.interface) if parts.base == "0C" else None),)

@@ -12,22 +12,17 @@ Graphics, sound, disks and the rest are not taken. Drivers of wireless networks 
 media that a plain `--pci-class 02` leaves out) are not taken either, and said to be left out.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mkpxeinit.errors import HardwareError
+from mkpxeinit.hardware import devices
 from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.network import Network
 from mkpxeinit.hardware.pci import WIRED
 from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name
-
-_PCI = re.compile(r"pci:v0000(?P<vendor>[^:]{4})d0000(?P<device>[^:]{4}).*bc(?P<base>..)sc(?P<sub>..)i..")
-_VIRTIO_NET = ("1000", "1041")  # of vendor 1AF4: transitional, and 1040 + 1 (virtio specification, 4.1.2)
-_CARRIERS = ("acpi:VMBUS", "acpi:LNRO0005")
-_CARRIER_OF = re.compile(r"of:N.*Cvirtio,mmio(?:C.*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network 
     `network` knows the kernel's network drivers; without it only their place tells.
     """
     known = network or Network(index)
-    matcher = Matcher(index.aliases)
+    matcher = Matcher(index.aliases, index.settings.aliases)
     found: dict[str, str] = {}
     notes: list[str] = []
     for inventory in inventories:
@@ -53,7 +48,7 @@ def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network 
             for device in inventory.devices
             if (names := _network(index, matcher, device, known))
         ]
-        listed = [device for device in inventory.devices if device.driver or _class(device) == "02"]
+        listed = [device for device in inventory.devices if device.driver or _pci_network(device)]
         if not found_here and not listed:
             raise HardwareError(
                 f"{inventory.shown}: no network device among {len(inventory.devices)} devices; "
@@ -71,42 +66,35 @@ def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network 
     return Drivers(tuple(found.items()), tuple(dict.fromkeys(notes)))
 
 
-def _class(device: Device, both: bool = False) -> str | None:
-    """Return the PCI base class of a device, with its subclass if `both`; None if it is not on PCI."""
-    match = _PCI.fullmatch(device.modalias or "")
-    if match is None:
-        return None
-    return match["base"] + match["sub"] if both else match["base"]
+def _pci_network(device: Device) -> bool | None:
+    """Say whether a device on PCI is one of class 02; None if it is not on PCI."""
+    parts = devices.pci(device.modalias)
+    return None if parts is None else parts.is_network
 
 
 def _modules(index: ModuleIndex, matcher: Matcher, device: Device) -> tuple[str, ...]:
     """Return the modules that the kernel would load for a device, and for virtio's behind it."""
     if device.modalias is None:
         return tuple(name for name in index.lookup(device.driver or "") if name in index.modules)
-    names = matcher.modules(device.modalias)
-    match = _PCI.fullmatch(device.modalias)
-    if match and match["vendor"] == "1AF4" and match["device"] in _VIRTIO_NET:
-        names += matcher.modules("virtio:d00000001v00001AF4")
+    needs = devices.needs_of(device.modalias)
+    names = [name for need in needs for name in matcher.modules(need.modalias)]
     return tuple(name for name in names if name in index.modules)
 
 
 def _network(index: ModuleIndex, matcher: Matcher, device: Device, known: Network) -> tuple[str, ...]:
     """Return the drivers of a network device, without those of wireless; empty if it is none."""
-    base = _class(device)
-    if base is not None and base != "02":
+    on_pci = _pci_network(device)
+    if on_pci is False:
         return ()
     found = {name: known.driver(name) for name in _modules(index, matcher, device)}
-    if base is None and device.driver is None and not any(found.values()):
+    if on_pci is None and device.driver is None and not any(found.values()):
         return ()
     return tuple(name for name, driver in found.items() if driver is None or driver.sub in WIRED)
 
 
 def _carries(device: Device, usb: bool) -> bool:
     """Say whether network devices may hang on this one."""
-    text = device.modalias or ""
-    if usb and _class(device, both=True) == "0C03":
-        return True
-    return text.startswith(_CARRIERS) or _CARRIER_OF.fullmatch(text) is not None
+    return devices.kind_of(device) == devices.CARRIER and (usb or not devices.is_usb_host(device))
 
 
 def _none(index: ModuleIndex, shown: str) -> str:

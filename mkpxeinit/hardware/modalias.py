@@ -6,7 +6,7 @@ brackets (kmod's `alias_normalize`).
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 LONGEST = 4096  # characters of a modalias or pattern; a uevent has room for 2048 (UEVENT_BUFFER_SIZE)
@@ -57,17 +57,21 @@ def normal(text: str) -> str:
 class Matcher:
     """Finds the modules for a modalias among many patterns, by the beginnings that the patterns share."""
 
-    __slots__ = ("_lengths", "_patterns")
+    __slots__ = ("_first", "_lengths", "_patterns")
 
-    def __init__(self, aliases: Iterable[tuple[str, str]]) -> None:
-        """Take the patterns of modules.alias, each with its module."""
+    def __init__(self, aliases: Iterable[tuple[str, str]], first: Collection[tuple[str, str]] = ()) -> None:
+        """Take the patterns of modules.alias, each with its module.
+
+        Those that are `first`, modprobe.d's, decide alone where one of them matches.
+        """
+        self._first = Matcher(first) if first else None
         self._patterns: dict[str, list[tuple[str, str]]] = {}
         for text, module in aliases:
             if len(text) > LONGEST:
                 continue
             pattern = normal(text)
-            first = _GLOB.search(pattern)
-            prefix = pattern[: min(_PREFIX, first.start() if first else _PREFIX)]
+            wild = _GLOB.search(pattern)
+            prefix = pattern[: min(_PREFIX, wild.start() if wild else _PREFIX)]
             self._patterns.setdefault(prefix, []).append((pattern, module))
         self._lengths = sorted({len(prefix) for prefix in self._patterns})
 
@@ -78,6 +82,8 @@ class Matcher:
         """
         if len(modalias) > LONGEST:
             return ()
+        if self._first and (decided := self._first.modules(modalias)):
+            return decided
         device = normal(modalias)
         found = set()
         for length in self._lengths:

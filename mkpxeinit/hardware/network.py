@@ -14,24 +14,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from mkpxeinit.errors import MkpxeinitError
-from mkpxeinit.hardware.pci import ETHERNET, NETWORK, network_place
+from mkpxeinit.hardware.devices import CARRIERS
+from mkpxeinit.hardware.pci import ETHERNET, NETWORK, named_subclass, network_place
 from mkpxeinit.kernel.index import Module, ModuleIndex
 from mkpxeinit.kernel.symbols import Imports, ReadImports
 
-# Bus: how its devices' modaliases begin (scripts/mod/file2alias.c), up to the colon.
-BUSES = {
-    "pci": "pci",
-    "virtio": "virtio",
-    "usb": "usb",
-    "vmbus": "vmbus",
-    "xen": "xen",
-    "of": "of",
-    "acpi": "acpi",
-    "platform": "platform",
-    "mdio": "mdio",
-    "spi": "spi",
-    "fsl-mc": "fsl-mc",
-}
+# As their devices' modaliases begin, up to the colon (scripts/mod/file2alias.c).
+BUSES = ("pci", "virtio", "usb", "vmbus", "xen", "of", "acpi", "platform", "mdio", "spi", "fsl-mc")
+PHY_LIBRARY = frozenset(("libphy", "phylink"))  # modules: who needs one of them works with PHYs
 # Functions that announce a network device, or do it for the module that calls them: the kernel's
 # net/core/dev.c and net/devres.c; mac80211, CAN, usbnet, the glue of stmmac, DSA.
 REGISTER = frozenset(
@@ -60,7 +50,6 @@ _OTHER = re.compile(
     "mmc|mtd|nvme|phy|pinctrl|platform|power|pwm|regulator|rtc|scsi|soundwire|thermal|usb|video|watchdog"
 )
 _USB_HOSTS = re.compile(r".*/drivers/usb/(?:host|dwc2|dwc3|chipidea|musb|cdns3|isp1760|mtu3|fotg210)/[^/]*")
-_CARRIERS = {"virtio": ("virtio_pci", "virtio_mmio"), "vmbus": ("hv_vmbus",)}
 _OTHER_CLASS = re.compile(r"pci:.*bc(?!02|\*).+sc.*")
 _ON_BOARD = frozenset(("pci", "of", "acpi", "platform"))
 
@@ -112,12 +101,12 @@ class Network:
         return tuple(found for name in names if (found := self._known[name]))
 
     def known(self) -> tuple[NetworkDriver, ...]:
-        """Return all modules under drivers/net, and those elsewhere that have been found by symbols.
+        """Return all modules that are network drivers; what is built in is not among them.
 
-        What is built in is not among them.
+        Of those in other folders of the kernel's source but staging, only what has been found before.
         """
         modules = self._index.modules
-        self._look(name for name, each in modules.items() if network_place(each.path))
+        self._look(name for name, each in modules.items() if self._likely(each))
         names = (name for name in modules if name not in self._index.builtin)
         return tuple(found for name in names if (found := self._known.get(name)))
 
@@ -135,7 +124,7 @@ class Network:
                 for each in self._index.modules.values()
                 if _USB_HOSTS.fullmatch(each.path) and self.buses(each.name) & _ON_BOARD
             )
-        return tuple(name for name in _CARRIERS.get(bus, ()) if name in self._index.modules)
+        return tuple(name for name in CARRIERS.get(bus, ()) if name in self._index.modules)
 
     def followers(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
         """Yield drivers of the same devices as `names`, which load them by request, each with its leader.
@@ -170,15 +159,29 @@ class Network:
                 continue
             module = self._index.modules[name]
             place = network_place(module.path)
-            self._known[name] = NetworkDriver(name, *place, self.buses(name)) if place else None
+            kind = place or self._named_kind(name)
+            self._known[name] = NetworkDriver(name, *kind, self.buses(name)) if kind else None
             if place is None and self._may_be(module):
                 unread.append(module)
         imports = self._imports(unread)
         for module in unread:
             symbols = self._checked(imports, module)
             if REGISTER & symbols:
-                kind = next((k for p, k in _KINDS if any(map(p.fullmatch, symbols))), ETHERNET)
+                told = next((k for p, k in _KINDS if any(map(p.fullmatch, symbols))), None)
+                kind = told or self._named_kind(module.name) or ETHERNET
                 self._known[module.name] = NetworkDriver(module.name, *kind, self.buses(module.name))
+
+    def _likely(self, module: Module) -> bool:
+        """Say whether a module is looked at also where nobody asks for its devices."""
+        if network_place(module.path) or not module.path.startswith("kernel/"):
+            return True
+        return module.path.startswith("kernel/drivers/staging/") or self._named_kind(module.name) is not None
+
+    def _named_kind(self, name: str) -> tuple[str, str] | None:
+        """Return the subclass of class 02 that an alias of the module `name` names, and what to call it."""
+        patterns = self._index.aliases_of.get(name, ())
+        sub = next((sub for each in patterns if (sub := named_subclass(each))), None)
+        return (sub, f"class {NETWORK}{sub}") if sub else None
 
     def _may_be(self, module: Module) -> bool:
         """Say whether a module outside of drivers/net is worth reading; what is built in has no file."""
@@ -212,18 +215,8 @@ def _all_buses(index: ModuleIndex) -> dict[str, frozenset[str]]:
     return {name: frozenset(buses) for name, buses in found.items()}
 
 
-def left_out(
-    network: Network, taken: Collection[str], subs: Collection[str], buses: Collection[str]
-) -> tuple[LeftOut, ...]:
-    """Return the network drivers that are not among `taken`, in the order of modules.dep.
-
-    `subs` are the subclasses of class 02 that were wanted, `buses` the buses.
-    """
-    return tuple(_why_not(driver, subs, buses) for driver in network.known() if driver.name not in taken)
-
-
-def _why_not(driver: NetworkDriver, subs: Collection[str], buses: Collection[str]) -> LeftOut:
-    """Return why a driver was not taken."""
+def why_not(driver: NetworkDriver, subs: Collection[str], buses: Collection[str]) -> LeftOut:
+    """Return why `driver` was not taken: wanted were the subclasses `subs` of class 02 on `buses`."""
     by_name = f"--driver {driver.name}" if driver.buses else f"--module {driver.name}"
     # Of several buses, the one that machines with PCI have, else the first.
     bus = min(driver.buses, key=lambda each: (each != "pci", each not in BUSES, each), default=None)

@@ -65,10 +65,12 @@ class PciClass:
         return self.wants(match["sub"]) if match["sub"] != "*" else True
 
 
-def names_network(pattern: str) -> bool:
-    """Say whether the alias `pattern` names a class of network devices, base class and subclass."""
+def named_subclass(pattern: str) -> str | None:
+    """Return the subclass if the alias `pattern` names base class and subclass of network devices."""
+    if f"bc{NETWORK}sc" not in pattern:
+        return None  # nearly all
     match = _ALIAS.fullmatch(pattern)
-    return match is not None and match["base"] == NETWORK and match["sub"] != "*"
+    return match["sub"] if match and match["base"] == NETWORK and match["sub"] != "*" else None
 
 
 def network_place(path: str) -> tuple[str, str] | None:

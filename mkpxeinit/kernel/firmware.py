@@ -16,6 +16,9 @@ from mkpxeinit.errors import SysrootError, printable
 from mkpxeinit.sysroot import Sysroot, open_regular
 
 FOLDER = PurePosixPath("lib/firmware")
+# In an image: the names that the kernel carries itself, one a line, for mkpxeinit check.
+CARRIED = PurePosixPath("lib/pxeinit/carried-firmware")
+_OPTION = "EXTRA_FIRMWARE"
 _SEARCH = (
     "/lib/firmware/updates/{}",
     "/lib/firmware/updates",
@@ -47,10 +50,14 @@ class Firmware:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The files that the tree has, sorted by path in the image, and the names that it lacks, sorted."""
+    """The files that the tree has, sorted by path in the image, and the names that it lacks, sorted.
+
+    `carried` are the names that the kernel carries itself.
+    """
 
     files: tuple[Firmware, ...]
     missing: tuple[str, ...]
+    carried: tuple[str, ...] = ()
 
 
 def names_in(module: bytes, shown: str) -> tuple[str, ...]:
@@ -84,9 +91,10 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
     """
     folders = tuple(folder.format(release) for folder in _SEARCH)
     kept = {suffix for suffix, option in _PACKED.items() if config.get(option) == "y"}
+    carried = set(names).intersection(config.get(_OPTION, "").strip('"').split())
     files: dict[PurePosixPath, Firmware] = {}
     missing = []
-    for name in sorted(set(names).difference(config.get("EXTRA_FIRMWARE", "").strip('"').split())):
+    for name in sorted(set(names) - carried):
         exact = _expand(sysroot, folders, name) if _GLOB.search(name) else (name,)
         looked = (_look(sysroot, folders, one, kept) for one in exact)
         found = [replace(each, name=name) for each in looked if each]  # a pattern is what was asked for
@@ -96,7 +104,12 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
             files.setdefault(each.path, each)
     bases = [(str(sysroot.resolve(each)), each) for each in folders if sysroot.is_dir(each)]
     placed = _with_targets(files, bases)
-    return Found(tuple(placed[path] for path in sorted(placed)), tuple(missing))
+    return Found(tuple(placed[path] for path in sorted(placed)), tuple(missing), tuple(sorted(carried)))
+
+
+def read_carried(image: Sysroot) -> dict[str, str]:
+    """Return as much of the kernel's configuration as an unpacked image has: the firmware that it carries."""
+    return {_OPTION: image.read_text(CARRIED)} if image.is_file(CARRIED) else {}
 
 
 def _clean(name: str) -> bool:

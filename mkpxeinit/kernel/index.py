@@ -169,15 +169,19 @@ class ModuleIndex:
         drivers = {k: each for k, each in self.builtin_modules.items() if k not in self.modules}
         names = self.modules.keys() | drivers.keys()
         more = [Alias(alias, name) for name, each in drivers.items() for alias in each.aliases]
-        more += [
-            Alias(each.text, each.module) for each in self.settings.of_kind("alias") if each.module in names
-        ]
+        more += [Alias(text, module) for text, module in self.settings.aliases if module in names]
         return dataclasses.replace(
             self,
             modules=self.modules | {name: Module(name, each.path, ()) for name, each in drivers.items()},
             builtin=self.builtin | drivers.keys(),
-            aliases=(*self.aliases, *more),
+            aliases=(*self.effective_aliases(), *more),
         )
+
+    def effective_aliases(self) -> Collection[Alias]:
+        """Return the lines of modules.alias without those that modprobe.d's aliases make void."""
+        if not self.settings.aliases:
+            return self.aliases
+        return tuple(each for each in self.aliases if not self.settings.covers(each.pattern))
 
 
 def read_index(sysroot: Sysroot, release: str) -> ModuleIndex:

@@ -57,6 +57,23 @@ class Settings:
     notes: tuple[str, ...] = ()
     blacklist: Mapping[str, str] = field(default_factory=dict)  # module: where
 
+    @property
+    def aliases(self) -> tuple[tuple[str, str], ...]:
+        """The patterns of `alias` statements, each with its module, perhaps OFF or one that is not there."""
+        return tuple((each.text, each.module) for each in self.of_kind("alias"))
+
+    def covers(self, pattern: str) -> bool:
+        """Say whether an `alias` statement matches all that `pattern`, of modules.alias, matches.
+
+        It decides alone then, as for kmod (`kmod_module_new_from_lookup`). A statement with other wildcards
+        than stars is not compared.
+        """
+        return any(
+            fnmatch.fnmatchcase(pattern, each.text)
+            for each in self.of_kind("alias")
+            if not any(sign in each.text for sign in "?[\\")
+        )
+
     def of_kind(self, *kinds: str) -> Iterator[Statement]:
         """Yield the statements of these kinds."""
         return (each for each in self.statements if each.kind in kinds)
@@ -162,6 +179,14 @@ def remarks(settings: Settings, modules: frozenset[str]) -> tuple[str, ...]:
             named = sorted(fnmatch.filter(modules, each.module))
             notes += [
                 f"{each.where}: {each.kind} command of {name} left out: images run none" for name in named
+            ]
+        elif each.kind == "options" and each.module not in modules:
+            named = sorted(
+                m for text, m in settings.aliases if normal_name(text) == each.module and m in modules
+            )
+            notes += [
+                f"{each.where}: left out, busybox knows no options of an alias: write options {name} ..."
+                for name in named
             ]
         elif each.module in modules and each.kind in ("options", "alias") and _unreadable(each):
             notes.append(f"{each.where}: left out, busybox cannot read it: {each.kind} with # or a last \\")

@@ -1,10 +1,12 @@
 import re
 import shutil
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from mkpxeinit.build import Options
 from tests.cli.conftest import Run, command
 from tests.unit.small import CONFIG, RELEASE, archives, kernel_tree, make_tree, module_path
 from tests.unit.test_firmware import module
@@ -153,3 +155,23 @@ def test_missing_firmware(run: Run, root: Path, tmp_path: Path) -> None:
     make_tree(root, {"lib/firmware/a/b.fw": "x"})
     done = run("build", "--sysroot", root, "--strict")
     assert done.code == 0 and "firmware file" not in done.stderr
+
+
+def test_help_has_every_option_once(run: Run) -> None:
+    """Under headings; an option that is in none would stand behind --help."""
+    text = run("build", "--help").stdout.decode()
+    shown = re.findall(r"^  (?:-\w, )?(--[\w-]+)", text, re.MULTILINE)
+    assert shown[-1] == "--help" and len(shown) == len(set(shown))
+    assert {f"--{each.name}".replace("_", "-") for each in fields(Options)} - set(shown) == {
+        # named in the singular, as each is given
+        "--modules", "--drivers", "--pci-classes", "--buses", "--programs", "--files", "--drop-ins",
+        "--compressor",
+    }  # fmt: skip
+    headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
+    assert [each.partition(" (")[0] for each in headings] == [
+        "Tree and image",
+        "What the clients have",
+        "More in the image",
+        "What is said",
+    ]
+    assert "Options:" not in text

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from mkpxeinit.check import Machine, Report, check, expand
 from mkpxeinit.errors import ImageError, KernelError
 from mkpxeinit.hardware.pci import PciClass
 from tests.unit.images import archive
+from tests.unit.objects import Extra, tree_with
 from tests.unit.small import RELEASE, Link, Tree, kernel_tree, make_tree, module_path, unpack
 from tests.unit.test_firmware import module
 
@@ -86,8 +88,8 @@ def test_a_driver_that_was_left_out_is_named(out: Path) -> None:
     """Whatever the bus: the image lists what its kernel has beside it."""
     remove(out, "e1000")
     with (out / "lib/pxeinit/left-out").open("a") as file:
-        file.write("drivers/net/ethernet/intel/e1000/e1000\tpci:v00008086d00001000sv*sd*bc*sc*i*\n")
-        file.write("drivers/net/usb/r8152\tusb:v0BDAp8153d*dc*dsc*dp*ic*isc*ip*in*\n")
+        file.write("00\te1000\tpci:v00008086d00001000sv*sd*bc*sc*i*\n")
+        file.write("00\tr8152\tusb:v0BDAp8153d*dc*dsc*dp*ic*isc*ip*in*\n")
     card = "usb:v0BDAp8153d3100dc00dsc00dp00icFFiscFFip00in00\n"
     nic = "pci:v00008086d00001000sv00001028sd00000869bc02sc00i00\n"
     assert judged(out, nic + card) == {"pc0:1": ["driver e1000"], "pc0:2": ["driver r8152"]}
@@ -110,11 +112,13 @@ def test_the_nearest_in_an_image_of_another_tool(out: Path) -> None:
         assert judged(out, f"00:03.0 0200: {vendor}:ffff\n") == {"pc0:1": [lack.format(vendor, vendor, near)]}
 
 
-@pytest.mark.parametrize("line", ["drivers/net/x", "\t\tx", "drivers/net/x\ta\x1b"])
+@pytest.mark.parametrize("line", ["00\tx", "\t\tx", "drivers/net/x\ta", "00\tx\ta\x1b"])
 def test_a_damaged_list(out: Path, line: str) -> None:
     with (out / "lib/pxeinit/left-out").open("a") as file:
         file.write(f"{line}\n")
-    with pytest.raises(KernelError, match=rf"^{out.parent}/image:/lib/pxeinit/left-out:\d+: no path and"):
+    with pytest.raises(
+        KernelError, match=rf"^{out.parent}/image:/lib/pxeinit/left-out:\d+: no subclass, name and"
+    ):
         report(out, E1000)
 
 
@@ -126,6 +130,43 @@ def test_each_firmware_file_counts(out: Path, name: str) -> None:
     lacking = "rtl/b.fw" if name == "rtl/c.fw" else name
     assert judged(out, R8169 + E1000) == {"r8169": [f"firmware {lacking} of {owner}"], "e1000": []}
     assert judged(out, R8169, with_firmware=False) == {"r8169": []}
+
+
+def test_firmware_that_the_kernel_carries(tmp_path: Path) -> None:
+    """CONFIG_EXTRA_FIRMWARE: it is not in the image, and lacks nowhere; the rest does."""
+    tree = kernel_tree() | {
+        f"{MODULES}/{module_path('r8169')}": module("rtl/a.fw", "rtl/b.fw"),
+        f"boot/config-{RELEASE}": 'CONFIG_RD_GZIP=y\nCONFIG_EXTRA_FIRMWARE="x/y.fw rtl/a.fw"\n',
+    }
+    out = unpacked(make_tree(tmp_path / "tree", tree))
+    assert (out / "lib/pxeinit/carried-firmware").read_text() == "rtl/a.fw\n"
+    assert judged(out, R8169) == {"r8169": ["firmware rtl/b.fw of r8169"]}
+
+
+def unpacked(tree: Path, **options: Any) -> Path:
+    """Build an image of class 02 of a tree, and unpack it beside it."""
+    image = tree.with_name("built")
+    build.write(build.plan(build.Options(tree, image, pci_classes=(PciClass("02"),), **options), {}))
+    return unpack(image.read_bytes(), tree.with_name("out"))
+
+
+@pytest.mark.parametrize(("bus", "lacking"), [("usb", []), ("virtio", ["driver ours"])])
+def test_drivers_by_symbols(tmp_path: Path, bus: str, lacking: list[str]) -> None:
+    """Out-of-tree drivers wherever they stand: those of the image, and those that it could have had."""
+    alias, device = (
+        "usb:v1234p{}d*dc*dsc*dp*ic*isc*ip*in*",
+        "usb:v1234p{}d0000dc00dsc00dp00icFFiscFFip00in00\n",
+    )
+    extra: Extra = {
+        "ours": ("extra/ours.ko", [], [alias.format("0001")], ["register_netdev"]),
+        "stick": ("extra/stick.ko", [], [alias.format("0002")], ["input_register_device"]),
+        "air": ("extra/air.ko", [], [alias.format("0003")], ["register_netdev", "cfg80211_scan_done"]),
+    }
+    out = unpacked(tree_with(tmp_path / "tree", extra), buses=(bus,))
+    card = "pci:v00008086d00001000sv00001028sd00000869bc02sc00i00\n"
+    found = judged(out, card + "".join(device.format(f"000{number}") for number in (1, 2, 3)))
+    names = {"e1000": [], "pc0:4": ["no wired network: air"]}
+    assert found == names | {"pc0:2" if lacking else "ours": lacking}
 
 
 @pytest.mark.parametrize("suffix", [".xz", ".zst"])
@@ -170,7 +211,7 @@ def test_phys_of_an_inventory_are_matched_exactly(out: Path) -> None:
     assert judged(out, R8169_ALIAS + OTHER_PHY) == {"r8169": [], "pc0:2": ["the kernel's generic driver"]}
     remove(out, "realtek")
     with (out / "lib/pxeinit/left-out").open("a") as file:
-        file.write("drivers/net/phy/realtek\tmdio:0000000000011100110010??????????\n")
+        file.write("00\trealtek\tmdio:0000000000011100110010??????????\n")
     assert judged(out, R8169_ALIAS + KNOWN_PHY) == {"r8169": [SOFTDEP], "pc0:2": ["driver realtek"]}
     # Another tool's image does not tell what its kernel has: a PHY without a driver counts.
     (out / "lib/pxeinit/left-out").unlink()

@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mkpxeinit import build
+from mkpxeinit.hardware import drivers
+from mkpxeinit.hardware.inventory import Device, Inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
+from mkpxeinit.image.entry import File
 from mkpxeinit.kernel import modprobed
 from mkpxeinit.kernel.index import read_index
 from mkpxeinit.kernel.modprobed import Settings, read_settings
@@ -206,6 +209,58 @@ def test_alias_of_modprobe_d_comes_first(tmp_path: Path) -> None:
     assert index.lookup("crc_a") == ("weak",)
     assert index.lookup("crypto-crc") == ()
     assert index.lookup("pci:v1234") == ("e1000",)
+
+
+E1000_DEVICE = "pci:v00008086d00001000sv00000000sd00000000bc02sc00i00"
+OVERRIDING = [
+    ("alias pci:v00008086d00001000sv*sd*bc*sc*i* off\n", "off"),
+    ("alias pci:v00008086* oddnic\nalias pci:* no-such\n", "oddnic no_such"),
+    ("alias pci:v0000808?d00001000* off\n", "off"),
+]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="modules of a kernel release are looked up by kmod as root")
+@pytest.mark.parametrize(("text", "theirs"), OVERRIDING)
+def test_an_alias_of_modprobe_d_decides_alone(tmp_path: Path, text: str, theirs: str) -> None:
+    """For devices too, as kmod has it: what modules.alias says of them is not looked at then."""
+    assert MODPROBE is not None, "kmod is not installed"
+    root = small(tmp_path, text)
+    subprocess.run(
+        [str(Path(MODPROBE).with_name("depmod")), "-b", str(root), RELEASE], capture_output=True, check=True
+    )
+    words = ["-C", f"{root}/etc/modprobe.d", "-d", str(root), "-S", RELEASE]
+    said = subprocess.run(
+        [MODPROBE, *words, "-R", E1000_DEVICE], capture_output=True, check=False, text=True
+    ).stdout.split()
+    index = read_index(Sysroot.open(root), RELEASE).with_builtins()
+    assert theirs.split() == said
+    found = drivers.find(index, [Inventory("pc", (Device("pc:1", E1000_DEVICE),))])
+    assert [name for name, _ in found.modules] == [name for name in said if name in index.modules]
+    assert all("e1000" not in index.lookup(E1000_DEVICE) for _ in said)
+
+
+def test_what_an_alias_makes_void(tmp_path: Path) -> None:
+    """busybox asks modules.alias all the same: the image's has no such line, and 02 takes no such driver."""
+    index = read_index(Sysroot.open(small(tmp_path, OVERRIDING[0][0])), RELEASE)
+    assert "e1000" in index.aliases_of and not any(
+        each.module == "e1000" for each in index.effective_aliases()
+    )
+    plan = planned(tmp_path / "tree").plan
+    (text,) = (
+        item.entry.source
+        for item in plan.items()
+        if isinstance(item.entry, File) and item.entry.path.name == "modules.alias"
+    )
+    assert isinstance(text, bytes) and b" r8169\n" in text and b" e1000\n" not in text
+
+
+def test_options_of_an_alias(tmp_path: Path) -> None:
+    text = "alias nfs-four nfs\noptions nfs_four x=1\noptions nothing y=2\n"
+    notes = [note for note in planned(small(tmp_path, text)).notes if "t.conf" in note]
+    assert notes == [
+        f"{tmp_path}/tree/etc/modprobe.d/t.conf:2: left out, busybox knows no options of an alias: "
+        "write options nfs ..."
+    ]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="modules of a kernel release are looked up by kmod as root")
