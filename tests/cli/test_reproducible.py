@@ -220,7 +220,9 @@ def test_a_real_tree(tmp_path: Path) -> None:
     release = choose_release(Sysroot.open(tree)).release
     copy = tmp_path / "copy of a tree"
     copy.mkdir()
-    for name in ("lib", "bin", f"usr/lib/modules/{release}", "usr/bin/busybox", f"boot/config-{release}"):
+    modprobe = ("usr/lib/modprobe.d", "etc/modprobe.d")
+    modules = ("lib", f"usr/lib/modules/{release}", *modprobe)
+    for name in (*modules, "bin", "usr/bin/busybox", f"boot/config-{release}"):
         if (tree / name).exists():
             subprocess.run(["cp", "-a", "--parents", name, copy], cwd=tree, check=True)
     make_tree(tmp_path / "shuffle", {"sitecustomize.py": SHUFFLE})
