@@ -28,7 +28,8 @@ from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
-# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=.
+# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=. Whoever
+# builds for known machines knows whether they need it: --module.
 ON_REQUEST = ("8021q", "bonding", "netconsole")
 VIRTUAL_NETWORK = (
     "virtio_pci",
@@ -101,12 +102,13 @@ def select(
         want(_named(index, name), Reason("--module"))
     want(_nfs_client(index, notes), Reason("NFS root"))
     want((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
-    want((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
     if inventories:
         exact = drivers.find(index, inventories)
         notes.extend(exact.notes)
         for name, where in exact.modules:
             want((name,), Reason(f"hardware {where}"))
+    else:
+        want((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
     for pci_class in classes:
         want(_of_class(index, pci_class), Reason(f"PCI class {pci_class}"))
         if pci_class.base == NETWORK and pci_class.wants("00"):
