@@ -35,7 +35,8 @@ from mkpxeinit.reason import Reason
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
-# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=.
+# What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=. Whoever
+# builds for known machines knows whether they need it: --module.
 ON_REQUEST = ("8021q", "bonding", "netconsole")
 VIRTUAL_BUSES = ("virtio", "vmbus", "xen")
 # A blacklist of modprobe.d does not hide what is asked for by name.
@@ -106,12 +107,14 @@ def select(
     wishes.add_named(extra, named, added)
     wishes.add(_nfs_client(index, wishes.notes), Reason("NFS root"))
     wishes.add((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
-    wishes.add((name for name in ON_REQUEST if name in index.modules), Reason("vlan=, bond= and netconsole="))
     if inventories:
         exact = drivers.find(index, inventories, network)
         wishes.notes.extend(exact.notes)
         for name, where in exact.modules:
             wishes.add((name,), Reason(f"hardware {where}"))
+    else:
+        asked_for = Reason("vlan=, bond= and netconsole=")
+        wishes.add((name for name in ON_REQUEST if name in index.modules), asked_for)
     for pci_class in classes:
         wishes.add(_of_class(index, network, pci_class), Reason(f"PCI class {pci_class}"))
     for bus in asked:

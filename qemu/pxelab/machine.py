@@ -146,6 +146,6 @@ def arguments(machine: Machine, wiring: Wiring) -> list[str]:
 
 def command_line(machine: Machine) -> str:
     """Return the kernel's command line: the console first, then what was asked for."""
-    if "console=" in machine.append:
+    if any(word.startswith("console=") for word in machine.append.split()):
         return machine.append
     return f"console=ttyS0 {machine.append}".strip()

@@ -164,6 +164,7 @@ def test_a_uuid_that_is_none(root: FakeRoot, text: str) -> None:
 def test_udhcpc_that_succeeds_without_a_lease_is_asked_again(root: FakeRoot) -> None:
     root.nic()
     root.dhcp(values={"ip": "127.0.0.1"})
+    root.write("proc/uptime", f"{DOOMSDAY - 100}.00 1.00")
     said = run(root)
     assert said.status == -9
     assert "PXE-INIT-lease-none" in said.codes

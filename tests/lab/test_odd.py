@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pxelab import Lab, Loss, Voice, relay, responder
+from pxelab import Lab, Loss, Voice, machine, relay, responder
 from pxelab.odd import LossyCable, OddDhcp
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a laboratory needs root")
@@ -58,6 +58,18 @@ def test_tags() -> None:
     assert relay.untag(tagged, 6) is None
     assert relay.untag(frame, 5) is None
     assert relay.untag(b"", 5) is None
+
+
+@pytest.mark.parametrize(
+    ("append", "line"),
+    [
+        ("", "console=ttyS0"),
+        ("quiet console=tty0", "quiet console=tty0"),
+        ("netconsole=@/,@10.0.0.9/", "console=ttyS0 netconsole=@/,@10.0.0.9/"),
+    ],
+)
+def test_the_console_stays_unless_another_is_named(append: str, line: str) -> None:
+    assert machine.command_line(machine.Machine(append=append)) == line
 
 
 def test_options_longer_than_a_length_can_say_come_in_pieces() -> None:
