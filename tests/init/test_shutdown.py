@@ -32,8 +32,8 @@ POINTS = [
 UNMOUNTED = [[POINTS[0]], ["-l", OWN], *([point] for point in POINTS[1:])]
 
 
-def shutdown(root: FakeRoot, *verb: str) -> Result:
-    root.write("proc/mounts", MOUNTS)
+def shutdown(root: FakeRoot, *verb: str, mounts: str = MOUNTS) -> Result:
+    root.write("proc/mounts", mounts)
     root.folder("oldroot/starfish")
     return root.execute("/lib/pxeinit/shutdown", *verb)
 
@@ -147,7 +147,9 @@ LIBRARIES = """\tlinux-vdso.so.1 (0x00007ffd)
 """
 
 
-def kexec(root: FakeRoot, *, loaded: str | None = "1", libraries: str = LIBRARIES) -> Result:
+def kexec(
+    root: FakeRoot, *, loaded: str | None = "1", libraries: str = LIBRARIES, mounts: str = MOUNTS
+) -> Result:
     if loaded is not None:
         root.write("sys/kernel/kexec_loaded", loaded)
     log = "#!/bin/sh\necho kexec $* >> /tmp/kexec\n"
@@ -157,7 +159,7 @@ def kexec(root: FakeRoot, *, loaded: str | None = "1", libraries: str = LIBRARIE
     root.fake(
         "chroot", when="LD_TRACE_LOADED_OBJECTS=1 /usr/sbin/kexec", does=f"printf '{libraries}'; exit 0"
     )
-    return shutdown(root, "kexec")
+    return shutdown(root, "kexec", mounts=mounts)
 
 
 def test_kexec(root: FakeRoot) -> None:
@@ -171,6 +173,19 @@ def test_kexec(root: FakeRoot) -> None:
     assert len(root.calls("umount")) >= len(POINTS)
     # It came back: it has failed.
     assert ends(root) == [["reboot", "-n", "-f"]]
+
+
+@pytest.mark.parametrize("root_type", ["tmpfs", "overlay"])
+def test_kexec_out_of_a_farm_that_systemd_has_emptied(root: FakeRoot, root_type: str) -> None:
+    """The links come back, but not over what is mounted there, nor into another root."""
+    root.folder("oldroot/lib")
+    mounts = MOUNTS.replace("tmpfs /oldroot tmpfs", f"x /oldroot {root_type}")
+    kexec(root, mounts=f"{mounts}srv:/tree /oldroot/lib nfs4 ro 0 0\n")
+    links = {path.name: str(path.readlink()) for path in root.place("oldroot").iterdir() if path.is_symlink()}
+    names = ("bin", "sbin", "lib32", "lib64", "libx32")
+    assert links == ({name: f"usr/{name}" for name in names} if root_type == "tmpfs" else {})
+    assert list(root.place("oldroot/lib").iterdir()) == []
+    assert root.read("tmp/kexec") == "kexec -e -x -y"
 
 
 @pytest.mark.parametrize("loaded", [None, "0"])
