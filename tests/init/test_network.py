@@ -179,6 +179,7 @@ def test_raising_is_tried_again_until_it_works(root: FakeRoot) -> None:
 def test_a_card_on_a_slow_bus_gets_its_driver_and_link_while_another_has_none(root: FakeRoot) -> None:
     root.nic("eth0", carrier="0")
     root.nic("usb0")
+    root.write("lib/modules/6.1.0-test/modules.alias", "alias virtio:d00000001v* virtio_net\n")
     root.place("sys/class/net/usb0").rename(root.place("sys/later"))
     root.write("sys/bus/later", "virtio:d00000001v00001AF4")
     plug = """mkdir -p /sys/bus/virtio/devices/x; /bin/mv /sys/bus/later /sys/bus/virtio/devices/x/modalias"""
