@@ -76,7 +76,7 @@ class Coverage:
     def judge(self, inventory: Inventory) -> tuple[Finding, ...]:
         """Return a finding for each network device, for each PHY, and for what network devices hang on."""
         found = [(device, self._judged(device)) for device in inventory.devices]
-        usb = any((device.modalias or "").startswith("usb:") for device, finding in found if finding)
+        usb = any(devices.is_on_usb(device) for device, finding in found if finding)
         phys = any(devices.kind_of(device) == devices.PHY for device, _ in found)
         kept = []
         for device, finding in found:

@@ -43,7 +43,7 @@ def _buses(text: str) -> tuple[str, ...]:
     names = text.split(",")
     for name in names:
         if name not in BUSES:
-            raise UsageError(f"bus {name!r} is not one of: {', '.join(BUSES)}")
+            raise UsageError(f"bus {name!r} is not one of: {', '.join(BUSES)}, or none alone")
     return tuple(names)
 
 

@@ -56,7 +56,8 @@ def _lines(found: Comparison) -> Iterator[str]:
         yield f"{_SIGNS[change.kind]} {printable(change.path)}: {_what(change)}"
     for kind in _SIGNS:
         those = [change for change in found.changes if change.kind == kind]
-        yield f"{kind}: {len(those)} entries, {sum(change.growth for change in those):+} bytes"
+        count = "1 entry" if len(those) == 1 else f"{len(those)} entries"
+        yield f"{kind}: {count}, {sum(change.growth for change in those):+} bytes"
     yield f"unpacked: {old.unpacked} -> {new.unpacked} bytes ({new.unpacked - old.unpacked:+})"
     yield f"image: {old.packed} -> {new.packed} bytes ({new.packed - old.packed:+})"
 

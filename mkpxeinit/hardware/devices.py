@@ -85,6 +85,11 @@ def kind_of(device: Device) -> str | None:
     return next((kind for pattern, kind, _ in _KNOWN if pattern.fullmatch(device.modalias)), None)
 
 
+def is_on_usb(device: Device) -> bool:
+    """Say whether `device` hangs on USB, so that one of USB's host controllers is needed."""
+    return (device.modalias or "").startswith("usb:")
+
+
 def is_usb_host(device: Device) -> bool:
     """Say whether `device` is a host controller of USB on PCI."""
     parts = pci(device.modalias)

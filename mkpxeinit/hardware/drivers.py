@@ -57,7 +57,7 @@ def find(index: ModuleIndex, inventories: Iterable[Inventory], network: Network 
         for device, names in found_here:
             for name in names:
                 found.setdefault(name, device.where)
-        usb = any((device.modalias or "").startswith("usb:") for device, _ in found_here)
+        usb = any(devices.is_on_usb(device) for device, _ in found_here)
         for device in inventory.devices:
             if _carries(device, usb):
                 for name in _modules(index, matcher, device):

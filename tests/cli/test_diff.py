@@ -44,8 +44,8 @@ def test_every_kind_of_difference(run: Run, tmp_path: Path) -> None:
         "! link: target x -> y",
         "! mode: mode 0755 -> 1777",
         "! swap: file of 9 bytes, mode 0644 -> link to 123456789, mode 0777",
-        "added: 1 entries, +0 bytes",
-        "removed: 1 entries, -4 bytes",
+        "added: 1 entry, +0 bytes",
+        "removed: 1 entry, -4 bytes",
         "changed: 6 entries, -15 bytes",
         "unpacked: 28 -> 9 bytes (-19)",
         f"image: {old.stat().st_size} -> {new.stat().st_size} bytes "
