@@ -17,7 +17,7 @@ from mkpxeinit.sysroot import read_regular
 DEFAULT = Path("/etc/mkpxeinit.d")
 PHASES = ("early", "drivers", "network", "lease", "root", "writable", "tree", "handoff", "switch")
 HOOKS = PurePosixPath("lib/pxeinit/hooks")
-_MAX_FRAGMENT = 1 << 20  # bytes
+_MAX_FRAGMENT = 64 << 10  # bytes; what tomllib needs for dotted keys grows with their square
 _MAX_SCRIPT = 16 << 20  # bytes
 _SEE = "see docs/drop-ins.md"
 
@@ -62,6 +62,8 @@ class _Fragment:
             raise ProgramError(f"{printable(path)}{line_text}: {printable(cause)}; {_SEE}") from error
         except RecursionError as error:
             raise ProgramError(f"{printable(path)}: nested too deeply") from error
+        except ValueError as error:  # a number of thousands of digits
+            raise ProgramError(f"{printable(path)}: {printable(error)}; {_SEE}") from error
 
     def fail(self, key: str, cause: str) -> ProgramError:
         return ProgramError(f"{printable(self.path)}: {printable(key)}: {cause}; {_SEE}")

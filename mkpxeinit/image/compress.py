@@ -132,6 +132,8 @@ def _unpack_zstd(data: bytes, limit: int) -> bytes:
             return zstandard.ZstdDecompressor().decompress(data)
     except zstandard.ZstdError as error:
         raise ValueError(f"damaged: {error}") from error
+    if size > limit:
+        raise ValueError(f"more than {limit} bytes when unpacked")
     plain = bytearray()  # a frame of unknown size: no more than the limit is unpacked
     for piece in unpack_zstd(io.BytesIO(data).read):
         plain += piece

@@ -7,6 +7,7 @@ for what they hold have no line. An image may be hostile: what is read is checke
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
@@ -20,6 +21,7 @@ _HEAD = "# mkpxeinit reasons 1: paths, then the steps from the nearest on"
 _KNOWN = re.compile(r"# mkpxeinit reasons ([0-9]{1,9})\b")
 _SPECIAL = re.compile(r"[\x00-\x20\x7f\\#]")
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2})|\\")
+_LONGEST = 4 * 4096  # characters of a path, each of PATH_MAX bytes may be written as four
 _AGAIN = "the image is damaged, or another program wrote that"
 
 Chain = tuple[str, ...]
@@ -61,20 +63,33 @@ def parse(data: bytes, shown: str) -> dict[PurePosixPath, Chain]:
             raise ImageError(f"{where}: no reason in {printable(line[:60])!r}; {_AGAIN}")
         chain = tuple(_plain(step, where) for step in steps)
         for name in names.split(" "):
-            path = PurePosixPath(_plain(name, where))
+            path = PurePosixPath(_plain(name, where)) if len(name) <= _LONGEST else PurePosixPath()
             if path.is_absolute() or ".." in path.parts or not path.parts:
                 raise ImageError(f"{where}: {printable(name[:60])!r} is no path in an image; {_AGAIN}")
             found[path] = chain
     return found
 
 
-def with_folders(found: Mapping[PurePosixPath, Chain]) -> dict[PurePosixPath, Chain]:
-    """Return `found` and the folders that are there for what they hold: why the first of that is there."""
-    whole = dict(found)
-    for path in sorted(found):
-        for parent in path.parents[:-1]:
-            whole.setdefault(parent, (f"{HOLDS} {path.name}", *found[path]))
-    return whole
+class Reasons:
+    """The reasons that `parse` found, and those of folders that are there for what they hold."""
+
+    def __init__(self, found: Mapping[PurePosixPath, Chain]) -> None:
+        """Take the chains by path."""
+        self._found = found
+        self._paths = sorted(found)
+
+    def of(self, path: PurePosixPath) -> Chain | None:
+        """Return the steps of `path`, of a folder why the first of what it holds is there; None: unknown.
+
+        Folders are looked up when they are asked for: hostile paths have thousands of them.
+        """
+        if path in self._found:
+            return self._found[path]
+        at = bisect_left(self._paths, path)  # what is below a folder comes right behind it
+        if at == len(self._paths) or self._paths[at].parts[: len(path.parts)] != path.parts:
+            return None
+        first = self._paths[at]
+        return (f"{HOLDS} {first.name}", *self._found[first])
 
 
 def _escaped(text: str) -> str:

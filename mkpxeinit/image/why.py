@@ -61,7 +61,7 @@ class Explained:
         for file in files:
             data = self._tree.taken(file) or b""
             found |= reasons.parse(data, f"{self._name}: {printable(file)}")
-        self._reasons = reasons.with_folders(found)
+        self._reasons = reasons.Reasons(found)
 
     def all(self) -> Iterator[Answer]:
         """Yield everything in the image, sorted by path."""
@@ -81,7 +81,7 @@ class Explained:
         return tuple(Answer(path, self._chain(path)) for path in paths)
 
     def _chain(self, path: PurePosixPath) -> tuple[str, ...]:
-        return self._reasons.get(path, ("no reason is recorded",))
+        return self._reasons.of(path) or ("no reason is recorded",)
 
     def _by_path(self, name: str) -> list[PurePosixPath]:
         """Return the entry of that path, itself even if it is a link, or what is behind links on the way."""

@@ -52,12 +52,11 @@ class Library:
 
 @dataclass(slots=True, eq=False)
 class _Object:
-    """An object that is loaded: who brought it, and by which names it is known."""
+    """An object that is loaded, and who brought it."""
 
     binary: Binary
     origin: str
     by: "_Object | None"
-    names: set[str]
     library: Library | None
 
 
@@ -96,17 +95,18 @@ class _Search:
         self._loader = loader
         self._shown = shown
         # /proc/self/exe names the program by its real path.
-        main = _Object(program, _folder(program.real), None, set(), None)
-        rtld = self._loaded_loader(main)
-        self._main = main
-        self._objects = [main, rtld]
+        self._main = _Object(program, _folder(program.real), None, None)
+        # Of all that is loaded: looked up for each name that an object needs.
+        self._names = {loader.path, loader.path.rpartition("/")[2]}
+        self._files: set[str] = set()
+        for each in (self._main, self._loaded_loader()):
+            self._loaded(each)
         self._found: list[Library] = []
         self._looks = 0
 
-    def _loaded_loader(self, main: _Object) -> _Object:
+    def _loaded_loader(self) -> _Object:
         path = self._loader.path
-        binary = self._reader.read(path)
-        return _Object(binary, _folder(path), main, {path, path.rpartition("/")[2]}, None)
+        return _Object(self._reader.read(path), _folder(path), self._main, None)
 
     def run(self) -> tuple[Library, ...]:
         """Return the libraries, breadth first, as they are loaded."""
@@ -126,20 +126,23 @@ class _Search:
         if musl and _MUSL_SELF.match(name):
             return None
         asked = name if musl else self._expanded(by, name)
-        for each in self._objects:
-            if asked in each.names or (not musl and asked == each.binary.facts.soname):
-                return None
+        if asked in self._names:
+            return None
         path, binary, configured = self._find(by, asked)
         library = Library(asked, path, binary, by.library, configured)
         self._found.append(library)
-        for each in self._objects:
-            if each.binary.real == binary.real:
-                # The same file by another name is the same object; that name has to be there as well.
-                each.names.add(asked)
-                return None
-        found = _Object(binary, _folder(path), by, {asked}, library)
-        self._objects.append(found)
+        self._names.add(asked)
+        if binary.real in self._files:
+            return None  # the same file by another name is the same object; that name has to be there too
+        found = _Object(binary, _folder(path), by, library)
+        self._loaded(found)
         return found
+
+    def _loaded(self, each: _Object) -> None:
+        """Remember the names by which an object is known from now on."""
+        self._files.add(each.binary.real)
+        if not self._loader.musl and each.binary.facts.soname is not None:
+            self._names.add(each.binary.facts.soname)
 
     def _expanded(self, by: _Object, text: str) -> str:
         values = {"ORIGIN": by.origin, "LIB": self._loader.lib, "PLATFORM": self._loader.platform}

@@ -17,6 +17,7 @@ CONF = "/etc/ld.so.conf"
 _MAX_LOADER = 64 << 20  # bytes
 _MAX_CONFS = 256
 _MAX_FOUND = 4096
+_MAX_PATH = 4096  # PATH_MAX, limits.h
 _MUSL_FOLDERS = "/lib:/usr/local/lib:/usr/lib"
 
 # glibc's system_dirs in the loader itself: names that end with `/`, each ended by a NUL.
@@ -101,17 +102,23 @@ def read_conf(tree: Sysroot, path: str = CONF) -> Iterator[str]:
     """Yield the folders of ld.so.conf and the files that it includes, in the order of ldconfig(8)."""
     todo = [path]
     seen: set[str] = set()
+    patterns = 0
     while todo:
         item = todo.pop()
         if item.startswith("="):
             yield item[1:]
+        elif item.startswith("*"):
+            patterns += 1
+            if patterns > _MAX_CONFS:
+                raise ProgramError(f"{tree.show(path)}: more than {_MAX_CONFS} files or patterns included")
+            todo.extend(reversed(expand(tree, item[1:])))
         elif tree.is_file(item) and len(seen) < _MAX_CONFS and (real := str(tree.resolve(item))) not in seen:
             seen.add(real)
             todo.extend(reversed(list(_conf_items(tree, item))))
 
 
 def _conf_items(tree: Sysroot, path: str) -> Iterator[str]:
-    """Yield what the file `path` says: the names of included files, and folders after a `=`."""
+    """Yield what the file `path` says: patterns of included files after a `*`, folders after a `=`."""
     for line in tree.read_text(path).split("\n"):
         words = line.partition("#")[0].split()
         if not words or words[0].lower() == "hwcap":
@@ -119,7 +126,7 @@ def _conf_items(tree: Sysroot, path: str) -> Iterator[str]:
         if words[0] == "include":
             for pattern in words[1:]:
                 inside = pattern if pattern.startswith("/") else f"{path.rpartition('/')[0]}/{pattern}"
-                yield from expand(tree, inside)
+                yield f"*{inside}"
             continue
         # A type such as `=libc6` may follow.
         folder = line.partition("#")[0].strip().partition("=")[0].strip().rstrip("/")
@@ -132,6 +139,10 @@ def expand(tree: Sysroot, pattern: str) -> list[str]:
 
     ProgramError if it means thousands, as links in circles can make it.
     """
+    if len(pattern) > _MAX_PATH:
+        raise ProgramError(
+            f"{tree.show(pattern[:60])}...: longer than {_MAX_PATH} bytes ({CONF} includes it)"
+        )
     found = [""]
     for part in (part for part in pattern.split("/") if part):
         if not re.search(r"[*?[]", part):

@@ -13,7 +13,7 @@ from types import FrameType
 from mkpxeinit.errors import MkpxeinitError
 
 MEMORY = 1 << 30  # bytes beyond what the process has
-SECONDS = 30.0  # of processor time, so that a busy machine does not matter
+SECONDS = 120.0  # of processor time, which a busy machine lengthens; the dearest input takes some two
 
 
 class Endless(BaseException):

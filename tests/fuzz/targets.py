@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import zstandard
@@ -27,6 +26,9 @@ from mkpxeinit.kernel import firmware
 from mkpxeinit.kernel.index import read_index
 from mkpxeinit.kernel.release import read_config
 from mkpxeinit.sysroot import Sysroot
+from tests.fuzz.image_targets import IMAGE_TARGETS
+from tests.fuzz.target import Target
+from tests.fuzz.tree_targets import TREE_TARGETS
 from tests.unit import small, test_firmware, test_inventory
 from tests.unit.images import PACKERS, TRAILER, entry
 
@@ -38,15 +40,6 @@ MODALIASES = (
 )
 SYMBOLIC = 0o120777
 KINDS = [kind for kind in PACKERS if kind != "lz4" or shutil.which("lz4")]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A reader: `run` reads the bytes, in a folder of its own, and uses what it gets."""
-
-    name: str
-    seeds: tuple[bytes, ...]
-    run: Callable[[bytes, Path], None]
 
 
 def _lists(name: str) -> Callable[[bytes, Path], None]:
@@ -208,6 +201,8 @@ TARGETS = (
     Target("packed", _frames(), _packed),
     Target("lz4-block", _LZ4_BLOCKS, _lz4_block),
     Target("applets", (small.busybox(), small.busybox(["mount", "sh", "[", "ls"])), _applets),
+    *TREE_TARGETS,
+    *IMAGE_TARGETS,
 )
 
 

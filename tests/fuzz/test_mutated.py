@@ -7,13 +7,14 @@ each time, for as long as it is told.
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.bounds import ours_or_a_result
 from tests.fuzz.mutation import CHANGES, Change, changed
 from tests.fuzz.runs import SETTINGS, repeat
-from tests.fuzz.targets import TARGETS, Target, make_folder
+from tests.fuzz.target import Target
+from tests.fuzz.targets import TARGETS, make_folder
 
 CORPUS = Path(__file__).with_name("corpus")
 RESULTS = Path("results/fuzz")  # as for boots that fail; `make fuzz` runs at the top
@@ -51,7 +52,7 @@ def test_what_was_found_once(target: Target, tmp_path: Path) -> None:
 def test_changes(target: Target, tmp_path: Path) -> None:
     seen = 0
 
-    @SETTINGS
+    @settings(SETTINGS, max_examples=SETTINGS.max_examples // target.dear)
     @given(st.integers(0, len(target.seeds) - 1), CHANGES)
     def run(number: int, changes: list[Change]) -> None:
         nonlocal seen

@@ -3,27 +3,39 @@
 Each is some megabytes, or few bytes that ask for much, and must be done, or refused, as any other input.
 """
 
+import gzip
+import io
+import lzma
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 import zstandard
 
 from mkpxeinit import elf
+from mkpxeinit.errors import ProgramError
 from mkpxeinit.hardware import drivers
 from mkpxeinit.hardware.inventory import Inventory, parse
 from mkpxeinit.hardware.modalias import Matcher
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.catalogue import Catalogue
+from mkpxeinit.image.compress import unpack_module
 from mkpxeinit.image.read import open_image
+from mkpxeinit.image.reasons import Reasons
+from mkpxeinit.image.reasons import parse as parse_reasons
+from mkpxeinit.image.unpack import unpack
 from mkpxeinit.kernel import firmware
 from mkpxeinit.kernel.index import read_index
+from mkpxeinit.programs.gather import Host, gather
+from mkpxeinit.programs.loader import read_conf
+from mkpxeinit.reason import Reason
 from mkpxeinit.selection import select
 from mkpxeinit.sysroot import Sysroot
-from tests.fuzz.bounds import ours_or_a_result
+from tests.fuzz.bounds import bounded, ours_or_a_result
 from tests.unit.images import TRAILER, entry
+from tests.unit.linked import GLIBC, linked
 from tests.unit.small import RELEASE, Link, Tree, dep_text, kernel_tree, make_tree
 from tests.unit.test_firmware import module
 
@@ -60,8 +72,8 @@ def test_inventories(tree: Sysroot, name: str) -> None:
 
 STARS = "pci:v*" + "a*" * 100_000
 LISTS: dict[str, Callable[[], dict[str, str]]] = {
-    "softdep": lambda: {"softdep": "softdep nfs pre: x\n" * 200_000},
-    "softdeps": lambda: {"softdep": "softdep nfs pre: " + "x " * 1_000_000},
+    "softdep": lambda: {"softdep": "softdep nfs pre: x\n" * 50_000},
+    "softdeps": lambda: {"softdep": "softdep nfs pre: " + "x " * 250_000},
     "chain": lambda: {
         "dep": dep_text() + "".join(f"kernel/m{n}.ko:\n" for n in range(20_000)),
         "softdep": "softdep nfs pre: m0\n" + "".join(f"softdep m{n} pre: m{n + 1}\n" for n in range(19_999)),
@@ -72,7 +84,7 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
     "alias, question marks": lambda: {"alias": "alias pci:v" + "*?" * 100_000 + "x e1000\n"},
     "alias, brackets": lambda: {"alias": "alias pci:v" + "[a-z]" * 200_000 + " e1000\n"},
     "alias, open bracket": lambda: {"alias": "alias pci:v" + "[" * 200_000 + " e1000\n"},
-    "alias, many": lambda: {"alias": "".join(f"alias pci:v*d{n:08X}* e1000\n" for n in range(30_000))},
+    "alias, many": lambda: {"alias": "".join(f"alias pci:v*d{n:08X}* e1000\n" for n in range(8_000))},
     "alias of a softdep": lambda: {
         "alias": f"alias {STARS} e1000\n",
         "softdep": "softdep nfs pre: pci:v" + "a" * 100_000,
@@ -154,18 +166,80 @@ def test_elf(name: str) -> None:
 )
 def test_firmware_patterns(tmp_path: Path, pattern: str) -> None:
     """Two links to the folder that they are in: each wildcard would double the places."""
-    tree: Tree = {f"lib/firmware/{'a' * 100}{n}.bin": "x" for n in range(100)}
+    tree: Tree = {f"lib/firmware/{'a' * 100}{n}.bin": "x" for n in range(25)}
     root = make_tree(tmp_path, {**tree, "lib/firmware/l1": Link("."), "lib/firmware/l2": Link(".")})
     with ours_or_a_result():
         firmware.find(Sysroot.open(root), RELEASE, firmware.names_in(module(pattern), "x"), {})
 
 
+def one_gib(data: bytes) -> bytes:
+    """Return a small .xz file that says that its dictionary has 1 GiB (xz-file-format 1.1, 3.1 and 5.3.1)."""
+    packed, start = bytearray(lzma.compress(data)), 12
+    end = start + (packed[start] + 1) * 4 - 4
+    packed[packed.index(b"\x21\x01", start, end) + 2] = 36
+    packed[end : end + 4] = struct.pack("<I", zlib.crc32(packed[start:end]))
+    return bytes(packed)
+
+
+def test_dictionaries() -> None:
+    """What claims to need much memory is refused, whoever unpacks it."""
+    old = bytearray(lzma.compress(b"x" * 100, lzma.FORMAT_ALONE))
+    old[1:5] = struct.pack("<I", 1 << 30)
+    for kind, data in (("xz", one_gib(b"x" * 100)), ("lzma", bytes(old))):
+        with pytest.raises(ValueError, match="Memory usage limit"):
+            list(unpack(kind, io.BytesIO(data).read))
+    with pytest.raises(ValueError, match="Memory usage limit"):
+        unpack_module(one_gib(b"x" * 100), "m.ko.xz", 1000)
+
+
+MODULE_PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lambda data: lzma.compress(data, preset=0),
+    ".zst": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize("suffix", MODULE_PACKERS)
+def test_no_more_is_unpacked_than_the_limit(suffix: str) -> None:
+    data = MODULE_PACKERS[suffix](bytes(128 << 20))
+    with bounded(memory=64 << 20), pytest.raises(ValueError, match="more than 1000 bytes"):
+        unpack_module(data, f"m.ko{suffix}", 1000)
+
+
+def test_libraries_that_all_need_each_other(tmp_path: Path) -> None:
+    names = [f"lib{n}.so" for n in range(300)]
+    tree: dict[str, str | bytes | Link | None] = {f"lib/{name}": linked(names, soname=name) for name in names}
+    tree |= {"bin/p": linked(names, interpreter=GLIBC), GLIBC: linked(soname="ld.so") + b"\0/lib/\0/usr/\0"}
+    root = make_tree(tmp_path, tree)
+    (root / "bin/p").chmod(0o755)
+    with ours_or_a_result():
+        found = gather(Sysroot.open(root), [("/bin/p", Reason("test"))], Host(None, {}, frozenset()))
+        assert len(found.items) > 300
+
+
+@pytest.mark.parametrize(
+    "line", ["include" + " *" * 50_000, "include *\n" * 50_000, "include " + "a/" * 500_000]
+)
+def test_conf(tmp_path: Path, line: str) -> None:
+    files = {f"etc/f{n}": "" for n in range(50)}
+    root = make_tree(tmp_path, {**files, "etc/ld.so.conf": line})
+    with ours_or_a_result(), pytest.raises(ProgramError):
+        list(read_conf(Sysroot.open(root)))
+
+
+def test_reasons_of_deep_folders() -> None:
+    lines = "".join(f"a{n}/" + "b/" * 2000 + "c\td\n" for n in range(1000))
+    with ours_or_a_result():
+        found = Reasons(parse_reasons(lines.encode(), "x"))
+        assert found.of(PurePosixPath("a500/b/b")) == ("holds c", "d")
+
+
 IMAGES: dict[str, Callable[[], bytes]] = {
-    "many": lambda: entry(b"a", 0o40755) * 100_000,
+    "many": lambda: entry(b"a", 0o40755) * 25_000,
     "many archives": lambda: (entry(b"a", 0o100644) + TRAILER) * 9_000,
-    "long names": lambda: b"".join(entry(b"%07d/" % n + b"/a" * 2040, 0o100644) for n in range(40_000)),
+    "long names": lambda: b"".join(entry(b"%07d/" % n + b"/a" * 2040, 0o100644) for n in range(4_000)),
     "zeros": lambda: entry(b"a", 0o100644) + bytes(96 << 20) + TRAILER,
-    "zeros between": lambda: (entry(b"a", 0o100644) + bytes(1000)) * 50_000,
+    "zeros between": lambda: (entry(b"a", 0o100644) + bytes(1000)) * 12_000,
     "long links": lambda: b"".join(entry(b"l%d" % n, 0o120777, b"/l/" * 1300) for n in range(10_000)),
 }
 

@@ -13,7 +13,7 @@ from mkpxeinit.errors import KernelError
 from mkpxeinit.hardware.inventory import Inventory, read_inventory
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
-from mkpxeinit.kernel.builtin import BuiltIn, parse_modinfo
+from mkpxeinit.kernel.builtin import BuiltIn, image_text, parse_modinfo
 from mkpxeinit.kernel.index import ModuleIndex, read_index
 from mkpxeinit.selection import Selection, select
 from mkpxeinit.sysroot import Sysroot
@@ -224,3 +224,15 @@ def test_firmware_names_are_those_of_modinfo(tmp_path: Path) -> None:
             words = [MODINFO, "-b", str(root), "-k", RELEASE, "-F", field, name]
             said = subprocess.run(words, capture_output=True, check=True, text=True).stdout
             assert said.splitlines() == list(ours), name
+
+
+def test_modules_builtin_knows_the_path_better() -> None:
+    found = parse_modinfo("a.file=x/a\0b.file=x/b\0", "x", {"a": "kernel/y/a.ko"})
+    assert {name: each.path for name, each in found.items()} == {"a": "kernel/y/a.ko", "b": "kernel/x/b.ko"}
+
+
+def test_drivers_of_which_nothing_is_known_stay_out_of_the_image() -> None:
+    known = BuiltIn("b", "kernel/drivers/net/b.ko", ("x:1",), ())
+    assert image_text([BuiltIn("a", "kernel/drivers/net/a.ko", (), ()), known]) == (
+        "b.file=drivers/net/b\0b.alias=x:1\0"
+    )

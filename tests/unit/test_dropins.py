@@ -106,6 +106,8 @@ script = "sub/go.sh"
         ('[[files]]\nsource = "loop"\ntarget = "/x"', "[[files]] 1, source: "),
         ('[[files]]\nsource = "a\\u0000b"\ntarget = "/x"', "embedded null"),
         ("x = " + "[" * 3000, ""),
+        ("x = " + "9" * 5000, "digits"),
+        ("#" * 70_000, ": larger than 65536 bytes"),
         ("\xff", ":1: not UTF-8"),
     ],
 )

@@ -233,3 +233,14 @@ def test_any_text_is_read_or_refused(
         index.with_builtins().lookup(asked)
         for module in index.modules.values():
             assert ".." not in module.path.split("/")
+
+
+def test_a_line_too_short_and_one_too_long(tmp_path: Path) -> None:
+    """Six words, two of them `alias`, on two lines that begin with it: read as a whole, all seems right."""
+    with pytest.raises(KernelError, match=r"modules.alias:1: not an alias: 'alias a'"):
+        index_of(tmp_path, alias="alias a\nalias b c d\n")
+
+
+def test_patterns_that_are_too_long_match_nothing(tmp_path: Path) -> None:
+    index = index_of(tmp_path, alias=f"alias x:{'*' * 4095} a\nalias y:{'*' * 4000} a\n")
+    assert (index.lookup("x:1"), index.lookup("y:1")) == ((), ("a",))

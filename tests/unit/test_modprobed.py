@@ -346,3 +346,14 @@ def test_what_busybox_makes_of_it(tmp_path: Path, host_busybox: Path) -> None:
     assert asked("r8169")[-1] == "r8169.ko"
     (out / "proc/cmdline").write_text("ro\n")
     assert asked("my-alias")[-1] == "r8169.ko"
+
+
+def test_the_first_blacklist_is_named_and_files_are_sorted_by_bytes(tmp_path: Path) -> None:
+    """As strcmp(3) has them: a byte that is no UTF-8 behind what is, although its surrogate is less."""
+    names = ("\N{GRINNING FACE}.conf", b"\xff.conf".decode("utf-8", "surrogateescape"))
+    tree = {f"etc/modprobe.d/{name}": "blacklist a\nblacklist a\n" for name in names[::-1]}
+    found = read_settings(Sysroot.open(make_tree(tmp_path, tree)))
+    assert [each.where.rpartition("/")[2] for each in found.statements[::2]] == [
+        "\N{GRINNING FACE}.conf:1", r"\udcff.conf:1",
+    ]  # fmt: skip
+    assert found.blacklist["a"].endswith("/\N{GRINNING FACE}.conf:1")

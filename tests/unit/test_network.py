@@ -284,3 +284,24 @@ def test_built_in_drivers_are_not_read_and_not_left_out(index: ModuleIndex, read
     selection = chosen(read, fixed, "02")
     assert {"r8152", "mlx4_en"}.isdisjoint(each.name for each in selection.left_out)
     assert Network(fixed, read).driver("r8168") is None and "mlx4_en" not in selection.names
+
+
+def test_imports_in_the_tail_of_another_name(tmp_path: Path) -> None:
+    """As linkers merge strings; and a packed module that is damaged is an error of that module alone."""
+    data = bytearray(object_file("my_register_netdev"))
+    at = 64 + len(b"code") + 2 * 24  # the name of the third symbol
+    data[at] += len("my_")
+    root = tree_with(tmp_path, {})
+    folder = root / f"lib/modules/{RELEASE}"
+    (folder / "a.ko").write_bytes(data)
+    (folder / "b.ko.xz").write_bytes(b"x")
+    modules = [Module("a", "a.ko", ()), Module("b", "b.ko.xz", ())]
+    found = reader(Sysroot.open(root), RELEASE)(modules, REGISTER)
+    assert found["a"] == frozenset({"register_netdev"})
+    assert isinstance(found["b"], KernelError) and "b.ko.xz: damaged: " in str(found["b"])
+
+
+def test_files_of_dev_are_no_bus(tmp_path: Path) -> None:
+    extra = {"tun": ("kernel/drivers/net/tun.ko", list[str](), ["devname:net/tun", "usb*:x"], ETHERNET)}
+    index = read_index(Sysroot.open(tree_with(tmp_path, extra)), RELEASE)
+    assert Network(index).buses("tun") == {"usb"}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mkpxeinit.errors import ImageError
 from mkpxeinit.image.entry import File
 from mkpxeinit.image.plan import Planned, Segment, make_segment
-from mkpxeinit.image.reasons import FOLDER, parse, recorded, with_folders, write
+from mkpxeinit.image.reasons import FOLDER, Reasons, parse, recorded, write
 from mkpxeinit.reason import Reason
 
 CLASS = Reason("PCI class 02")
@@ -72,8 +72,12 @@ def test_folders_without_a_line() -> None:
     segment = make_segment("s", [planned("a/z/f", CLASS), planned("a/b/c/g", SOFT)])
     reasons = parse(write(segment.items), "x")
     assert set(reasons) == {P("a/z/f"), P("a/b/c/g")}
-    assert with_folders(reasons) == {item.entry.path: item.reason.chain() for item in segment.items}
-    assert with_folders(reasons)[P("a")] == ("holds g", "softdep of r8169", "PCI class 02")
+    found = Reasons(reasons)
+    assert {path: found.of(path) for path in (item.entry.path for item in segment.items)} == {
+        item.entry.path: item.reason.chain() for item in segment.items
+    }
+    assert found.of(P("a")) == ("holds g", "softdep of r8169", "PCI class 02")
+    assert [found.of(P(name)) for name in ("a/b/c/d", "a/b/c/h", "a/zz", "0", "aa", "z")] == [None] * 6
 
 
 @pytest.mark.parametrize(
@@ -85,6 +89,7 @@ def test_folders_without_a_line() -> None:
         ("/etc/passwd\tb", "x:2: '/etc/passwd' is no path in an image"),
         ("a/../../b\tc", "x:2: 'a/../../b' is no path"),
         ("a  b\tc", "x:2: '' is no path"),
+        ("a/" * 10_000 + "b\tc", "x:2: 'a/a/.*' is no path"),
         ("\\056.\tc", "x:2: .* is no path"),
         ("a\\9\tb", "x:2: a backslash without an octal number"),
         ("a\tb\\", "x:2: a backslash"),
