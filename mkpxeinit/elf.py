@@ -87,7 +87,7 @@ def dynamic(data: bytes, shown: str) -> Dynamic:
     ProgramError, naming it `shown`, if it is none or damaged.
     """
     if not data.startswith(_MAGIC):
-        raise ProgramError(f"{shown}: not an ELF file")
+        raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
         return _dynamic(ELFFile(_Bounded(data)), data, shown)
     except (ProgramError, MemoryError):
