@@ -13,7 +13,7 @@ from mkpxeinit.cli.diff import command as diff_command
 from mkpxeinit.cli.list import command as list_command
 from mkpxeinit.cli.why import command as why_command
 from mkpxeinit.errors import MkpxeinitError
-from mkpxeinit.hardware.leftout import LeftOut
+from mkpxeinit.hardware.leftout import AbsentDrivers
 from mkpxeinit.image import reasons
 from tests.fuzz.target import Target
 from tests.unit import small, test_firmware
@@ -26,10 +26,10 @@ DEVICES = (
     "virtio:d00000001v00001AF4\npci:v00001234d00000001sv00000000sd00000000bc02sc80i00\n"
 )
 LEFT_OUT = (
-    "# mkpxeinit left-out 1: x\n"
-    "kernel/drivers/net/ethernet/intel/e1000/e1000\tpci:v00008086d00001000sv*sd*bc*sc*i*\n"
-    "drivers/net/usb/r8152\tusb:v0BDAp8153d*dc*dsc*dp*ic*isc*ip*in*\tusb:v0BDAp8156d*\n"
-    "drivers/net/wireless/x\tpci:v00001234d*sv*sd*bc02sc80i*\n"
+    "# mkpxeinit left-out 2: x\n"
+    "00\te1000\tpci:v00008086d00001000sv*sd*bc*sc*i*\n"
+    "00\tr8152\tusb:v0BDAp8153d*dc*dsc*dp*ic*isc*ip*in*\tusb:v0BDAp8156d*\n"
+    "80\tx\tpci:v00001234d*sv*sd*bc02sc80i*\n"
 )
 REASONS = (
     "# mkpxeinit reasons 1: paths, then the steps from the nearest on\n"
@@ -122,7 +122,7 @@ def _reasons(data: bytes, folder: Path) -> None:
 def _left_out(data: bytes, folder: Path) -> None:
     text = data.decode("utf-8", "surrogateescape")
     with suppress(MkpxeinitError):
-        listed = LeftOut(text, "x")
+        listed = AbsentDrivers(text, "x")
         for device in DEVICES.splitlines():
             listed.drivers(device)
     _check(_image(TEXTS | {"lib/pxeinit/left-out": data}), folder)

@@ -10,7 +10,7 @@ from mkpxeinit import elf
 from mkpxeinit.dropins import plan_hooks, read_drop_ins
 from mkpxeinit.errors import MkpxeinitError
 from mkpxeinit.files import check_target, collect, parse_file
-from mkpxeinit.hardware.network import REGISTER, Network, left_out
+from mkpxeinit.hardware.network import REGISTER, Network, why_not
 from mkpxeinit.image.entry import Directory, File, Symlink
 from mkpxeinit.image.plan import Planned, make_segment
 from mkpxeinit.kernel import builtin, modprobed, symbols
@@ -87,7 +87,8 @@ def _modinfo(data: bytes, folder: Path) -> None:
     with suppress(MkpxeinitError):
         builtin.parse_modinfo(text, "x", {})
     network = Network(index.with_builtins())
-    left_out(network, (), {"00"}, ("pci",))
+    for driver in network.known():
+        str(why_not(driver, {"00"}, ("pci",)))
     select(index.with_builtins(), [])
 
 
