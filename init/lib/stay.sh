@@ -28,8 +28,15 @@ start_keeper() {
     address=$lease_value
     printf '%s\n' "$address" > $memory/keeper/address
     ln -s ../initramfs/keeper "$run_dir/keeper"
-    # As ask_dhcp says it: the server must take it for the same client.
-    set -- -V pxeinit
+    # As the lease was asked for (lib/dhcp.sh): the server must take it for the same client.
+    read_lease vendor-class
+    set -- -V "${lease_value:-pxeinit}"
+    read_lease client-id
+    case $lease_value in
+        '' | mac) ;;
+        none) set -- "$@" -C ;;
+        *) set -- "$@" -C -x "0x3d:$lease_value" ;;
+    esac
     env -i PATH=/bin setsid chroot $memory @/busybox sh /keep-lease "$lease_interface" "$address" "$@" \
         < /dev/null > /dev/null 2>&1 &
 }

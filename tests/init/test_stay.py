@@ -23,6 +23,17 @@ def keeper_calls(root: FakeRoot) -> list[list[str]]:
     return [words for words in root.calls("setsid") if words[0] == "chroot"]
 
 
+@pytest.mark.parametrize(
+    ("client_id", "words"),
+    [("mac", []), ("none", ["-C"]), ("01525400123456", ["-C", "-x", "0x3d:01525400123456"])],
+)
+def test_the_keeper_asks_as_the_boot_did(root: FakeRoot, client_id: str, words: list[str]) -> None:
+    """Else the server takes it for another client, and gives it another address."""
+    handoff(root, **(DHCP | {"vendor-class": "PXEClient:x y", "client-id": client_id}))
+    (call,) = keeper_calls(root)
+    assert call[5:] == ["eth0", ADDRESS, "-V", "PXEClient:x y", *words]
+
+
 def test_what_stays_in_memory(root: FakeRoot) -> None:
     assert handoff(root).console == "status 0\n"
     base = root.place(BASE)
