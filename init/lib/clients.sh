@@ -106,9 +106,11 @@ is_client_entry() {
     [ -d "$client_folder/$1" ] && [ ! -L "$client_folder/$1" ]
 }
 
-# layer_client_folder NAME: over the tree's own, writable in memory. Mode farm; /etc has its layers from layer_etc.
+# layer_client_folder NAME: over the tree's own, writable in memory. Modes farm (where /etc has its layers from layer_etc) and
+# overlay: one more layer of the whole is refused, for the client's folder lies inside the tree.
 layer_client_folder() {
     local name="$1" below='' layers=$new_root/.pxeinit/$1
+    [ "$param_mode" = farm ] || layers=$run_dir/overlay/top/client/$1
     if resolve_in_tree "$tree_root" "/$name" && [ -d "$resolved" ]; then
         is_layer "$resolved" || return 1
         below=:$resolved
@@ -143,7 +145,7 @@ place_client() {
         }
         case $param_mode.$param_farm.$name in
             farm.bind.etc) continue ;;
-            farm.*) layer_client_folder "$name" ;;
+            farm.* | overlay.*) layer_client_folder "$name" ;;
             *) bind_client_folder "$name" ;;
         esac || {
             report_clients "/$name of this client could not be mounted" "the kernel refuses it; is the module overlay there?"

@@ -172,12 +172,11 @@ fill_farm() {
 }
 
 phase_tree() {
-    # In mode overlay it is a layer of the whole, and was chosen before.
-    [ "$param_mode" = overlay ] || choose_client || return 1
+    choose_client || return 1
     if [ "$param_mode" = farm ]; then
         fill_farm || return 1
     fi
     cd /
-    [ "$param_mode" = overlay ] || place_client || return 1
+    place_client || return 1
     fill_dev
 }

@@ -38,22 +38,15 @@ prepare_farm() {
     new_root=/newroot
 }
 
-# mount_overlay BASE: on /newroot, this client's own folder over the tree; the tree goes back where it was if that fails.
+# mount_overlay BASE: on /newroot; the tree goes back where it was if that fails.
 mount_overlay() {
-    mount -t overlay -o "lowerdir=$client_layer$1/tree,upperdir=$1/top/upper,workdir=$1/top/work" overlay /newroot && return 0
+    mount -t overlay -o "lowerdir=$1/tree,upperdir=$1/top/upper,workdir=$1/top/work" overlay /newroot && return 0
     move_mount "$1/tree" $nfs_root
     return 1
 }
 
 prepare_overlay() {
-    local base=$run_dir/overlay client_layer=
-    choose_client || return 1
-    case $client_folder in
-        '') ;;
-        # It moves with the tree.
-        $nfs_root/*) client_layer=$base/tree${client_folder#"$nfs_root"}: ;;
-        *) client_layer=$client_folder: ;;
-    esac
+    local base=$run_dir/overlay
     mkdir -p /newroot "$base/tree" "$base/top"
     mount -t tmpfs -o mode=0755 tmpfs "$base/top" || {
         report_writable "no tmpfs over the tree" "the kernel refuses it"
@@ -67,7 +60,6 @@ prepare_overlay() {
         return 1
     }
     tree_root=$base/tree
-    client_folder=${client_layer%:}
     new_root=/newroot
 }
 

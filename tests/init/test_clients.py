@@ -109,9 +109,19 @@ def test_farm_of_links(booting: FakeRoot) -> None:
 
 
 def test_overlay(booting: FakeRoot) -> None:
+    """A layer inside another one is refused by the kernel, so the folders have layers of their own."""
     boot(booting, "pxeinit.mode=overlay")
-    base = "/run/pxeinit/overlay/tree"
-    assert layers(booting) == {"/newroot": f"{base}/clients/default:{base}"}
+    base = "/run/pxeinit/overlay"
+    own = f"{base}/tree/clients/default"
+    assert layers(booting) == {
+        "/newroot": f"{base}/tree",
+        "/newroot/etc": f"{own}/etc:{base}/tree/etc",
+        "/newroot/var": f"{own}/var:{base}/tree/var",
+        "/newroot/home": f"{own}/home:{base}/tree/home",
+        "/newroot/opt": f"{own}/opt",
+    }
+    etc = next(words for words in booting.calls("mount") if words[-1] == "/newroot/etc")
+    assert etc[3].endswith(f",upperdir={base}/top/client/etc/upper,workdir={base}/top/client/etc/work")
 
 
 @pytest.mark.parametrize("mode", ["ro", "rw"])
@@ -186,7 +196,7 @@ def test_the_second_of_its_servers(booting: FakeRoot) -> None:
     booting.fake("mount", when="10.0.2.8:/own", does="/bin/mkdir -p /clients/default/etc; exit 0")
     boot(booting, EXPORT + " pxeinit.mode=overlay", client=False)
     base = "/run/pxeinit/overlay/tree"
-    assert layers(booting) == {"/newroot": f"/clients/default:{base}"}
+    assert layers(booting) == {"/newroot": base, "/newroot/etc": f"/clients/default/etc:{base}/etc"}
 
 
 @pytest.mark.parametrize(
