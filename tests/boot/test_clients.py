@@ -14,7 +14,7 @@ OWN = {
     "home/own": b"mine",
 }
 COMMANDS = {
-    "own": "cat /etc/own /var/lib/own /home/own",
+    "own": "cat /etc/own /var/lib/own /home/own; echo",
     "tree": "cat /etc/debian_version && ls /var/lib/dpkg/status",
     "hostname": "cat /etc/hostname",
     "machine-id": "cat /etc/machine-id",
