@@ -5,6 +5,7 @@ serves a device if its file is there, and those of all that it needs, soft and w
 and all firmware that these name. If it uses the kernel's PHY library, PHY drivers must be there.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,6 +73,9 @@ class Coverage:
         self._with_firmware = with_firmware
         self._lacks: dict[str, tuple[Lack, ...]] = {}
         self._closures: dict[str, tuple[tuple[str, ...], tuple[Lack, ...]]] = {}
+        # By module, for many drivers share them: is it there, its needs, what it lacks; its firmware.
+        self._direct: dict[str, tuple[bool, tuple[str, ...], tuple[Lack, ...]]] = {}
+        self._named_firmware: dict[str, tuple[str, ...]] = {}
 
     def judge(self, inventory: Inventory) -> tuple[Finding, ...]:
         """Return a finding for each network device, for each PHY, and for what network devices hang on."""
@@ -196,27 +200,38 @@ class Coverage:
         if driver in self._closures:
             return self._closures[driver]
         seen: dict[str, None] = {}
-        lacks = []
-        todo = [(driver, "")]
+        lacks: list[Lack] = []
+        todo = deque([(driver, "")])
         while todo:
-            name, of = todo.pop(0)
+            name, of = todo.popleft()
             if name in seen or name not in self._index.modules:
                 continue
             seen[name] = None
             if name not in self._files:
                 continue
-            module = self._index.modules[name]
-            if not self._tree.is_file(f"{MODULES}/{self._index.release}/{module.path}"):
+            if name not in self._direct:
+                self._direct[name] = self._read_needs(name)
+            there, needs, missing = self._direct[name]
+            if not there:
                 lacks.append(Lack("module", name, of or None))
-            todo += [(need, name) for need in module.needs]
-            for soft in self._index.soft.get(name, ()):
-                for each in soft.names:
-                    found = self._index.lookup(each)
-                    todo += [(need, name) for need in found]
-                    if not found:
-                        lacks.append(Lack(soft.kind, each, name))
+            lacks += missing
+            todo.extend((need, name) for need in needs)
         self._closures[driver] = tuple(seen), tuple(lacks)
         return self._closures[driver]
+
+    def _read_needs(self, name: str) -> tuple[bool, tuple[str, ...], tuple[Lack, ...]]:
+        """Return whether the image has the module, what it needs directly, and which needs nothing serves."""
+        module = self._index.modules[name]
+        needs = list(module.needs)
+        missing = []
+        for soft in self._index.soft.get(name, ()):
+            for each in soft.names:
+                found = self._index.lookup(each)
+                needs += found
+                if not found:
+                    missing.append(Lack(soft.kind, each, name))
+        there = self._tree.is_file(f"{MODULES}/{self._index.release}/{module.path}")
+        return there, tuple(needs), tuple(missing)
 
     def _firmware(self, modules: tuple[str, ...]) -> Iterator[Lack]:
         """Yield the firmware that `modules` name and the image does not have, packed or not."""
@@ -226,18 +241,24 @@ class Coverage:
                 for each in self._index.builtin_modules[name].firmware:
                     owners.setdefault(each, name)
                 continue
-            inside = f"{MODULES}/{self._index.release}/{self._index.modules[name].path}"
-            if self._tree.is_file(inside):
-                shown = self._tree.show(inside)
-                try:
-                    data, _ = load_module(self._tree.resolve(inside), shown)
-                    names = firmware.names_in(data, shown)
-                except ProgramError as error:
-                    raise ImageError(f"{error}; make the image again") from error
-                for each in names:
-                    owners.setdefault(each, name)
+            if name not in self._named_firmware:
+                self._named_firmware[name] = self._read_firmware(name)
+            for each in self._named_firmware[name]:
+                owners.setdefault(each, name)
         for each in firmware.find(self._tree, self._index.release, owners, self._carried).missing:
             yield Lack("firmware", each, owners[each])
+
+    def _read_firmware(self, name: str) -> tuple[str, ...]:
+        """Return the firmware that a module of the image names; ImageError if it is damaged."""
+        inside = f"{MODULES}/{self._index.release}/{self._index.modules[name].path}"
+        if not self._tree.is_file(inside):
+            return ()
+        shown = self._tree.show(inside)
+        try:
+            data, _ = load_module(self._tree.resolve(inside), shown)
+            return firmware.names_in(data, shown)
+        except ProgramError as error:
+            raise ImageError(f"{error}; make the image again") from error
 
     def _with_phys(self, finding: Finding) -> Finding:
         """Return `finding`, uncovered if one of its drivers uses the PHY library and no PHY driver is there.

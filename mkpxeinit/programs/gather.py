@@ -56,6 +56,7 @@ class _Gathering:
         self.names: dict[str, tuple[PurePosixPath, Reason]] = {}
         self._loaders: dict[tuple[str, elf.Machine], Loader] = {}
         self._cached: dict[tuple[str, elf.Machine], str] = {}
+        self._cache_reason: Reason | None = None
         self._done: set[str] = set()
 
     def add_program(self, text: str, reason: Reason) -> None:
@@ -176,10 +177,13 @@ class _Gathering:
             return
         key = (library.name, library.binary.facts.machine)
         self._cached.setdefault(key, library.path)
-        data = pack_cache(self._cached)
-        why = Reason("folders of ld.so.conf for", printable(library.name), reason)
-        first = self.items.get(_CACHE)
-        self.items[_CACHE] = Planned(File(_CACHE, data), first.reason if first else why)
+        if self._cache_reason is None:
+            self._cache_reason = Reason("folders of ld.so.conf for", printable(library.name), reason)
+
+    def add_cache(self) -> None:
+        """Make the ld.so.cache of the libraries that only ld.so.conf leads to."""
+        if self._cache_reason is not None:
+            self.items[_CACHE] = Planned(File(_CACHE, pack_cache(self._cached)), self._cache_reason)
 
     def _put_binary(self, path: str, binary: Binary, reason: Reason) -> None:
         self._put(path, binary.data, binary.mode, reason)
@@ -228,6 +232,7 @@ def gather(tree: Sysroot, wanted: Iterable[tuple[str, Reason]], host: Host) -> G
     state = _Gathering(tree, host)
     for text, reason in wanted:
         state.add_program(text, reason)
+    state.add_cache()
     state.add_names()
     return Gathered(tuple(state.items.values()), tuple(dict.fromkeys(state.notes)))
 
