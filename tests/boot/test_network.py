@@ -76,7 +76,8 @@ def test_a_refusal_then_a_good_offer(lab: Lab, bookworm: Tree, bookworm_image: P
     report = read_report(switch_on(lab, bookworm, bookworm_image))
     assert "DHCP on eth0: the server says no: ''" in report.sections["log"]
     assert "code" not in report.state
-    assert len([asked for asked in dhcp.asked if asked.kind == REQUEST]) == 3
+    # The one who keeps the lease may have asked, too.
+    assert len([asked for asked in dhcp.asked if asked.kind == REQUEST]) in (3, 4)
 
 
 def test_an_offer_without_root_path(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
@@ -103,7 +104,9 @@ def test_two_servers_one_useless(lab: Lab, bookworm: Tree, bookworm_image: Path)
     assert "code" not in report.state
     assert lease_seconds(report) < 10
     servers = [asked.options[54] for asked in dhcp.asked if asked.kind == REQUEST]
-    assert servers == [bytes((10, 77, 0, 9)), bytes((10, 77, 0, 1))]
+    assert servers[:2] == [bytes((10, 77, 0, 9)), bytes((10, 77, 0, 1))]
+    # The one who keeps the lease may have asked, too.
+    assert set(servers[2:]) <= {bytes((10, 77, 0, 1))}
 
 
 def test_two_servers_and_the_useless_one_always_first(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:

@@ -1,5 +1,6 @@
 """The lease is renewed for as long as the machine runs, and nothing in the tree touches the address."""
 
+import re
 import time
 from pathlib import Path
 
@@ -68,7 +69,9 @@ def lives_beyond(machine: RunningMachine, server: Udhcpd, seconds: float) -> Non
     # Renewed, not asked for from the start.
     assert server.count("sending OFFER") == offered
     machine.forbid(r"nfs: server .* not responding")
-    assert machine.check("dmesg | grep -c 'pxeinit:' || true") == "0"
+    # The boot's own log is there too; the keeper had nothing to complain about.
+    complaints = "pxeinit: (DHCP offers|the lease of|the DHCP server no longer|no DHCP server renews)"
+    assert machine.check(f"dmesg | grep -cE '{complaints}' || true") == "0"
 
 
 # A lease of 20 s shows in one minute what one of 60 s shows in six.
@@ -91,6 +94,7 @@ def test_short_lease_systemd(
     assert files + int(anonymous) < 3 * 1024
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("lease", "seconds"), LEASES)
 def test_short_lease_sysvinit(
     lab: Lab, sysvinit: Tree, build_image: object, lease: int, seconds: float
@@ -117,7 +121,12 @@ def test_sysvinit_leaves_as_systemd_does(lab: Lab, sysvinit: Tree, build_image: 
     machine.forbid(r"Failed|Device or resource busy")
 
 
-@pytest.mark.parametrize("manager", ["networkd", "ifupdown", "NetworkManager"])
+LONG = pytest.mark.long
+
+
+@pytest.mark.parametrize(
+    "manager", ["networkd", pytest.param("ifupdown", marks=LONG), pytest.param("NetworkManager", marks=LONG)]
+)
 def test_managers_leave_it_alone(lab: Lab, managed: Tree, build_image: object, manager: str) -> None:
     """Each of them is there and told by the tree to use DHCP on every interface."""
     dhcp = lab.dnsmasq(root_path=EXPORT, next_server=SERVER, lease=120)
@@ -139,7 +148,7 @@ def test_managers_leave_it_alone(lab: Lab, managed: Tree, build_image: object, m
     assert machine.check("systemctl is-system-running --wait", RUNNING_SECONDS) == "running"
     assert machine.check("systemctl list-units --failed --no-legend --plain") == ""
     if manager == "networkd":
-        assert "routable   configured" in machine.check("networkctl --no-pager list eth0")
+        assert re.search(r"routable +configured", machine.check("networkctl --no-pager list eth0"))
     elif manager == "NetworkManager":
         assert machine.check("nmcli -g GENERAL.STATE device show eth0") == "10 (unmanaged)"
     else:
