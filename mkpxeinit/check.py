@@ -17,6 +17,7 @@ from mkpxeinit.kernel.release import MODULES, find_releases
 from mkpxeinit.sysroot import Sysroot
 
 _FOLDERS = (("lib", "modules"), ("lib", "firmware"), ("lib", "modprobe.d"), ("etc", "modprobe.d"))
+_MAX_UNPACKED = 2 << 30  # bytes; what lies in the temporary folder while an image is judged
 _TEXT_LISTS = ("modules.dep", "modules.alias")
 
 
@@ -96,7 +97,21 @@ def _machine(path: Path, coverage: Coverage) -> Machine:
 def _unpacked(image: Path) -> Iterator[Sysroot]:
     """Yield a tree with the image's modules, firmware and lists, which is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="mkpxeinit-") as folder:
-        for _ in extract_those(image, Path(folder), _wanted):
+        left = _MAX_UNPACKED
+
+        def wanted(record: Record) -> bool:
+            nonlocal left
+            if not _wanted(record):
+                return False
+            left -= record.size
+            if left < 0:
+                raise ImageError(
+                    f"{printable(image)}: more than {_MAX_UNPACKED} bytes of modules and firmware, "
+                    "which no initrd has"
+                )
+            return True
+
+        for _ in extract_those(image, Path(folder), wanted):
             pass
         yield Sysroot.open(Path(folder), f"{printable(image)}:")
 

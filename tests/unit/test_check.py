@@ -354,6 +354,17 @@ def test_images_that_cannot_be_judged_by(out: Path) -> None:
     assert says() == "no kernel modules of any release; it has none at all"
 
 
+def test_an_image_that_would_fill_the_disk(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is unpacked for the time being has a limit; other files of an image do not count."""
+    size = sum(path.stat().st_size for path in (out / "lib").rglob("*") if path.is_file())
+    (out / "large").write_bytes(bytes(size))
+    monkeypatch.setattr("mkpxeinit.check._MAX_UNPACKED", size)
+    assert report(out, E1000).covered
+    monkeypatch.setattr("mkpxeinit.check._MAX_UNPACKED", 1000)
+    with pytest.raises(ImageError, match=r"image: more than 1000 bytes of modules and firmware"):
+        report(out, E1000)
+
+
 def test_errors_name_the_image(out: Path) -> None:
     """Not the folder into which it is unpacked for the time being."""
     path = out / MODULES / module_path("r8169")
