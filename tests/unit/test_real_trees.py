@@ -136,8 +136,8 @@ def test_busybox_finds_drivers_by_modalias(chroot: Path, modalias: str, module: 
 
 
 def test_size(real: Real) -> None:
-    """As measured; a tenth more would be worth a look."""
-    assert real.image_size < (11.0e6 if real.release.startswith("6.1.") else 13.0e6)
+    """As measured, 10.8 MB, and 11.02 with the oldest zstandard; much more would be worth a look."""
+    assert real.image_size < (11.2e6 if real.release.startswith("6.1.") else 13.0e6)
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
