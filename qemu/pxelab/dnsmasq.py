@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 from . import run
 from .errors import LabError
-from .server import Server
+from .server import DHCP_PORT, Server
 
 if TYPE_CHECKING:
     from .lab import Lab
 
 READY_SECONDS = 10.0
-_DHCP_PORT = 67
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +121,8 @@ class Dnsmasq(Server):
                 stderr=log,
             )
         end = time.monotonic() + READY_SECONDS
-        while not self._open(_DHCP_PORT if self.settings.dhcp else 53):
+        while not self.has_udp(DHCP_PORT if self.settings.dhcp else 53):
             if not self.running or time.monotonic() > end:
-                words = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+                words = "\n".join(self.said().splitlines()[-20:])
                 raise LabError(f"dnsmasq does not run (configuration: {config})\n{words}")
             time.sleep(0.02)
-
-    def _open(self, port: int) -> bool:
-        """Return True if a UDP socket is bound to the port (proc_net_udp)."""
-        table = Path(f"/proc/{self._lab.space.pid}/net/udp").read_text()
-        return any(f":{port:04X} " in line for line in table.splitlines())
-
-    def stop(self) -> None:
-        """End the server; leases stay in its file for the next start."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def said(self) -> str:
-        """Return the server's log so far."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""

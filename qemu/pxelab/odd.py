@@ -5,12 +5,11 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import relay, responder
 from .errors import LabError
-from .server import Server
+from .server import DHCP_PORT, Server
 
 if TYPE_CHECKING:
     from .lab import Lab
@@ -96,17 +95,10 @@ class OddDhcp(Server):
                 self.folder.name, [str(word) for word in words], stdout=log, stderr=log
             )
         end = time.monotonic() + READY_SECONDS
-        table = Path(f"/proc/{self._lab.space.pid}/net/udp")
-        while ":0043 " not in table.read_text():
+        while not self.has_udp(DHCP_PORT):
             if not self.running or time.monotonic() > end:
-                raise LabError(f"the DHCP responder does not run: {self.log.read_text(errors='replace')}")
+                raise LabError(f"the DHCP responder does not run: {self.said()}")
             time.sleep(0.02)
-
-    def stop(self) -> None:
-        """End it."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
 
     @property
     def asked(self) -> list[Asked]:

@@ -1,11 +1,14 @@
 """What the laboratory's servers have in common: a folder, a log, and a process that may be there."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .namespace import Process
 
 if TYPE_CHECKING:
     from .lab import Lab
+
+DHCP_PORT = 67  # the server's, RFC 2131
 
 
 class Server:
@@ -23,3 +26,18 @@ class Server:
     def running(self) -> bool:
         """True while the server runs."""
         return self._process is not None and self._process.running
+
+    def stop(self) -> None:
+        """End the server; files that it has written stay for its next start."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def said(self) -> str:
+        """Return the server's log so far."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def has_udp(self, port: int) -> bool:
+        """Say whether a UDP socket of the laboratory is bound to the port (proc_net_udp)."""
+        table = Path(f"/proc/{self._lab.space.pid}/net/udp").read_text()
+        return any(f":{port:04X} " in line for line in table.splitlines())

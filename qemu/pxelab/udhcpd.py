@@ -68,16 +68,6 @@ class Udhcpd(Server):
             )
         )
 
-    def stop(self) -> None:
-        """End the server; it forgets its leases unless it wrote them down."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-
-    def said(self) -> str:
-        """Return the server's log so far."""
-        return self.log.read_text(errors="replace") if self.log.exists() else ""
-
     def count(self, what: str) -> int:
         """Return how often the log has a text, such as `sending ACK`."""
         return self.said().count(what)
