@@ -6,7 +6,6 @@ was told, and the user's files.
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +26,7 @@ from mkpxeinit.programs.gather import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.workers import workers
 
 _SETTINGS = PurePosixPath("etc/modprobe.d/tree.conf")
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
@@ -58,11 +58,8 @@ def read_modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection) -> 
         except OSError as error:
             raise ImageError(f"{shown}: {os_cause(error)}") from error
 
-    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        try:
-            return tuple(pool.map(read, selection.modules))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    with workers() as pool:
+        return tuple(pool.map(read, selection.modules))
 
 
 @dataclass(frozen=True, slots=True)

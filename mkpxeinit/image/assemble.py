@@ -1,8 +1,6 @@
 """From a plan to the bytes of an image: files read side by side, archives written in order."""
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mkpxeinit import elf
@@ -11,6 +9,7 @@ from mkpxeinit.image import compress, cpio
 from mkpxeinit.image.entry import Entry, File, FirmwareFile
 from mkpxeinit.image.plan import Plan
 from mkpxeinit.sysroot import read_regular
+from mkpxeinit.workers import workers
 
 MAX_FILE = 512 << 20  # bytes; a module this large is none
 _AGAIN = "install its package again"
@@ -57,12 +56,9 @@ def _content(entry: Entry) -> bytes:
 
 def assemble(plan: Plan, compressor: compress.Compressor, mtime: int) -> Iterator[bytes]:
     """Yield the segments of the image, each an archive compressed on its own and padded to 4 bytes."""
-    with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
-        try:
-            for segment in plan.segments:
-                entries = [item.entry for item in segment.items]
-                archive = cpio.pack(list(zip(entries, pool.map(_content, entries), strict=True)), mtime)
-                data = compress.compress(archive, compressor)
-                yield data + bytes(-len(data) % 4)
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    with workers() as pool:
+        for segment in plan.segments:
+            entries = [item.entry for item in segment.items]
+            archive = cpio.pack(list(zip(entries, pool.map(_content, entries), strict=True)), mtime)
+            data = compress.compress(archive, compressor)
+            yield data + bytes(-len(data) % 4)

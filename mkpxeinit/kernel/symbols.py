@@ -1,8 +1,6 @@
 """Symbols that modules import from the kernel and from each other: they tell what a module is."""
 
-import os
 from collections.abc import Callable, Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor
 
 from mkpxeinit import elf
 from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause
@@ -10,6 +8,7 @@ from mkpxeinit.image import compress
 from mkpxeinit.kernel.index import Module
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot, read_regular
+from mkpxeinit.workers import workers
 
 MAX_MODULE = 128 << 20  # bytes, also unpacked; the largest of Debian 13 has 30 MB
 Imports = dict[str, frozenset[str] | MkpxeinitError]
@@ -34,7 +33,7 @@ def reader(sysroot: Sysroot, release: str) -> ReadImports:
             except MkpxeinitError as error:
                 return error
 
-        with ThreadPoolExecutor(max_workers=(os.cpu_count() or 1) + 1) as pool:
+        with workers() as pool:
             return dict(zip(known.values(), pool.map(one, known), strict=True))
 
     return read

@@ -11,7 +11,7 @@ ROOT = Path(mkpxeinit.__file__).parent
 # Each row may import from the rows above it, and from its own row only what stands to its left.
 ROWS = (
     ("mkpxeinit", "errors"),
-    ("sysroot", "elf", "resources", "image.compress", "reason"),
+    ("sysroot", "workers", "elf", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.circle"),
     ("kernel.index", "kernel.firmware"),
     ("hardware.pci", "hardware.modalias"),
