@@ -21,7 +21,6 @@ from mkpxeinit.image.plan import Planned, Segment, make_segment
 from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Module, ModuleIndex
-from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.programs.gather import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
@@ -131,7 +130,7 @@ def modules(
 
 def find_module(sysroot: Sysroot, index: ModuleIndex, module: Module) -> tuple[Path, str]:
     """Return the host path of `module` and its name for messages; KernelError if there is no such file."""
-    inside = f"{MODULES}/{index.release}/{module.path}"
+    inside = module.place(index.release)
     if not sysroot.is_file(inside):
         raise KernelError(
             f"{sysroot.show(inside)}: listed in modules.dep, but no such file; "

@@ -20,7 +20,6 @@ from mkpxeinit.image.assemble import load_module
 from mkpxeinit.kernel import firmware, symbols
 from mkpxeinit.kernel.builtin import has_devices
 from mkpxeinit.kernel.index import ModuleIndex, normal_name, read_index
-from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
 COVERED, UNCOVERED, IGNORED = "covered", "uncovered", "ignored"
@@ -230,7 +229,7 @@ class Coverage:
                 needs += found
                 if not found:
                     missing.append(Lack(soft.kind, each, name))
-        there = self._tree.is_file(f"{MODULES}/{self._index.release}/{module.path}")
+        there = self._tree.is_file(module.place(self._index.release))
         return there, tuple(needs), tuple(missing)
 
     def _firmware(self, modules: tuple[str, ...]) -> Iterator[Lack]:
@@ -250,7 +249,7 @@ class Coverage:
 
     def _read_firmware(self, name: str) -> tuple[str, ...]:
         """Return the firmware that a module of the image names; ImageError if it is damaged."""
-        inside = f"{MODULES}/{self._index.release}/{self._index.modules[name].path}"
+        inside = self._index.modules[name].place(self._index.release)
         if not self._tree.is_file(inside):
             return ()
         shown = self._tree.show(inside)

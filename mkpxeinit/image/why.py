@@ -1,7 +1,6 @@
 """Why something is in an image, from the reasons that travel in it."""
 
 import difflib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,12 +9,10 @@ from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image import reasons
 from mkpxeinit.image.read import Record
 from mkpxeinit.image.tree import Tree
-from mkpxeinit.kernel.index import normal_name
+from mkpxeinit.kernel.index import module_name, normal_name, plain_path
 
 _MAX_READ = 64 << 20  # bytes of all files that are read
 _VERSION = PurePosixPath("etc/pxeinit/version")
-_MODULE = re.compile(r"(?P<stem>[^/]+)\.ko(?:\.(?:gz|xz|zst))?")
-_PACKED = re.compile(r"\.(?:gz|xz|zst)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +90,26 @@ class Explained:
 
     def _by_name(self, name: str) -> list[PurePosixPath]:
         tail = f"/{name.strip('/')}"
-        given = _MODULE.fullmatch(name)
-        module = normal_name(given["stem"] if given else name)
+        module = _module_meant(name)
         return [
             path
             for path, record in sorted(self._tree.records.items())
             if record.letter != "d"
             and (
                 f"/{path}".endswith(tail)
-                or _PACKED.sub("", f"/{path}").endswith(tail)
-                or ((found := _MODULE.fullmatch(path.name)) and normal_name(found["stem"]) == module)
+                or plain_path(f"/{path}").endswith(tail)
+                or module_name(path.name) == module
             )
         ]
 
     def _nothing(self, name: str) -> str:
         """Return the message for a name that nothing in the image has."""
-        stem = _MODULE.fullmatch(name)
-        plain = normal_name(stem["stem"] if stem else name)
+        plain = _module_meant(name)
         for release, builtin in self._builtin():
             if plain in builtin:
                 return f"{self._name}: has no {printable(name)}: kernel {release} has it built in"
         names = {path.name: path for path in self._tree.records if path.parts}
-        stems = {normal_name(m["stem"]): each for each in names if (m := _MODULE.fullmatch(each))}
+        stems = {stem: each for each in names if (stem := module_name(each))}
         close = difflib.get_close_matches(plain, stems, 3) or difflib.get_close_matches(
             PurePosixPath(name).name, names, 3
         )
@@ -126,5 +121,10 @@ class Explained:
         for path in self._tree.records:
             if path.name == "modules.builtin" and (data := self._tree.taken(path)):
                 lines = data.decode("utf-8", "surrogateescape").split()
-                names = {normal_name(m["stem"]) for line in lines if (m := _MODULE.search(line))}
+                names = {found for line in lines if (found := module_name(line))}
                 yield printable(path.parent.name), names
+
+
+def _module_meant(name: str) -> str:
+    """Return the module that `name` may mean, as the kernel has it; a path means no other file."""
+    return (None if "/" in name else module_name(name)) or normal_name(name)

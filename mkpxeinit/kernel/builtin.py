@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mkpxeinit.errors import KernelError
+from mkpxeinit.kernel.modprobed import normal_name
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _FILE = re.compile(r"(?:[A-Za-z0-9_.+,-]+/)*[A-Za-z0-9_+,-]+")
@@ -49,7 +50,7 @@ def parse_modinfo(text: str, shown: str, paths: dict[str, str]) -> dict[str, Bui
                 f"{shown}: entry {number}: not MODULE.KEY=VALUE: {entry[:80]!r}; "
                 "install the kernel's package again"
             )
-        name = name.replace("-", "_")
+        name = normal_name(name)
         if key in kinds:
             kinds[key].setdefault(name, []).append(value)
         elif key == "file" and _FILE.fullmatch(value) and ".." not in value.split("/"):

@@ -102,7 +102,7 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
             missing.append(name)
         for each in found:
             files.setdefault(each.path, each)
-    bases = [(str(sysroot.resolve(each)), each) for each in folders if sysroot.is_dir(each)]
+    bases = [str(sysroot.resolve(each)) for each in folders if sysroot.is_dir(each)]
     placed = _with_targets(files, bases)
     return Found(tuple(placed[path] for path in sorted(placed)), tuple(missing), tuple(sorted(carried)))
 
@@ -133,9 +133,7 @@ def _look(sysroot: Sysroot, folders: tuple[str, ...], name: str, kept: set[str])
     return None
 
 
-def _with_targets(
-    files: Mapping[PurePosixPath, Firmware], bases: list[tuple[str, str]]
-) -> dict[PurePosixPath, Firmware]:
+def _with_targets(files: Mapping[PurePosixPath, Firmware], bases: list[str]) -> dict[PurePosixPath, Firmware]:
     """Return `files` by path, links to files of a firmware folder as links, and these files too.
 
     The image has one folder where the tree may have four: where a link's target cannot have its place, since
@@ -159,10 +157,10 @@ def _with_targets(
     return placed
 
 
-def _place(each: Firmware, bases: list[tuple[str, str]]) -> PurePosixPath | None:
+def _place(each: Firmware, bases: list[str]) -> PurePosixPath | None:
     """Return where the file behind `each` belongs in the image, None if it lies in no firmware folder."""
     source = str(each.source)
-    for base, _ in bases:
+    for base in bases:
         if source.startswith(f"{base}/"):
             inside = source.removeprefix(f"{base}/")
             suffix = PurePosixPath(inside).suffix

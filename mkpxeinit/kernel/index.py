@@ -22,9 +22,19 @@ from mkpxeinit.kernel.modprobed import Settings, normal_name, read_settings
 from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot
 
-__all__ = ["Alias", "Aliases", "Module", "ModuleIndex", "SoftDep", "normal_name", "plain_path", "read_index"]
+__all__ = [
+    "Alias",
+    "Aliases",
+    "Module",
+    "ModuleIndex",
+    "SoftDep",
+    "module_name",
+    "normal_name",
+    "plain_path",
+    "read_index",
+]
 
-_KO = re.compile(r"(?P<stem>[^/]+)\.ko(?P<packed>\.gz|\.xz|\.zst)?")
+_KO = re.compile(r"(?P<stem>[^/]+)\.ko(?:\.gz|\.xz|\.zst)?")
 _LONGEST = 4096  # characters; longer aliases match nothing, as in hardware/modalias.py
 _GLOB = re.compile(r"[*?\[]")
 _DEP_LINE = re.compile(r"^((?:[^\s:/]+/)*([^\s:/]+)\.ko(?:\.gz|\.xz|\.zst)?):(.*)$", re.MULTILINE)
@@ -42,10 +52,20 @@ class Module:
     path: str
     needs: tuple[str, ...]
 
+    def place(self, release: str) -> str:
+        """Return the module's path in the tree."""
+        return f"{MODULES}/{release}/{self.path}"
+
     @property
     def plain_path(self) -> str:
         """The path without the compressor's suffix: what the image carries."""
         return plain_path(self.path)
+
+
+def module_name(path: str) -> str | None:
+    """Return the name of the module in the file `path`, packed or not; None if it is no module's."""
+    match = _KO.fullmatch(path.rpartition("/")[2])
+    return normal_name(match["stem"]) if match else None
 
 
 def plain_path(path: str) -> str:
@@ -274,10 +294,10 @@ def _quick_alias(text: str) -> Aliases | None:
 def _name_of(path: str, where: str) -> str:
     """Return the name of the module at `path`; KernelError if that is no module's path."""
     parts = path.split("/")
-    match = _KO.fullmatch(parts[-1])
-    if match is None or path.startswith("/") or ".." in parts or not path.isprintable():
+    name = module_name(path)
+    if name is None or path.startswith("/") or ".." in parts or not path.isprintable():
         raise KernelError(f"{where}: {path!r} is not the path of a module; run depmod again")
-    return normal_name(match["stem"])
+    return name
 
 
 def _parse_dep(lines: Iterator[tuple[str, str]]) -> dict[str, Module]:

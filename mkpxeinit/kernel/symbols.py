@@ -6,7 +6,6 @@ from mkpxeinit import elf
 from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause
 from mkpxeinit.image import compress
 from mkpxeinit.kernel.index import Module
-from mkpxeinit.kernel.release import MODULES
 from mkpxeinit.sysroot import Sysroot, read_regular
 from mkpxeinit.workers import workers
 
@@ -41,7 +40,7 @@ def reader(sysroot: Sysroot, release: str) -> ReadImports:
 
 def _imports(sysroot: Sysroot, release: str, module: Module, needles: Iterable[bytes]) -> frozenset[str]:
     """Return the imports of a module; SysrootError, KernelError or ProgramError if it cannot be read."""
-    inside = f"{MODULES}/{release}/{module.path}"
+    inside = module.place(release)
     path, shown = sysroot.resolve(inside), sysroot.show(inside)
     try:
         data = compress.unpack_module(read_regular(path, MAX_MODULE), path.name, MAX_MODULE)
