@@ -15,7 +15,7 @@ from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
-from mkpxeinit.image.plan import Plan, make_plan
+from mkpxeinit.image.plan import Plan, Segment, make_plan, make_segment
 from mkpxeinit.kernel import firmware, modprobed, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
@@ -101,32 +101,14 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
 
     added = dropins.read_drop_ins(options.drop_ins)
     index = kernel_index.read_index(tree, release)
-    classes = options.pci_classes
-    if classes is None:
-        classes = () if options.hardware or options.buses is not None else (PciClass("02"),)
-    inventories = tuple(read_inventory(path) for path in options.hardware)
-    candidates = index.with_builtins()
-    chosen = selection.select(
-        candidates,
-        classes,
-        options.modules,
-        inventories,
-        buses=options.buses,
-        named=options.drivers,
-        added=added.modules,
-        read=symbols.reader(tree, release),
-    )
-    chosen, present = builtin.split(index, chosen)
+    chosen, present = _choose(tree, index, options, added.modules)
     read = content.read_modules(tree, index, chosen)
     asking = content.asking(read, present)
     reasons = content.firmware_reasons(asking)
     found = firmware.find(tree, release, reasons, config or {})
     told = modprobed.remarks(index.settings, chosen.names)
     machine = _machine(read)
-    box, remarks = busybox.find(tree, options.busybox, machine, config or {})
-    lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
-    if lacking:
-        remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
+    box, remarks = _busybox(tree, options.busybox, machine, config or {})
     wanted = (*((each, Reason("--program")) for each in options.programs), *added.programs)
     gathered = gather.gather(tree, wanted, gather.Host(machine, config or {}, frozenset(box.applets)))
     loaded = (*options.modules, *(name for name, _ in added.modules))
@@ -137,15 +119,10 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         content.client(resources.folder("init")),
         content.configuration(release, options.cmdline, named),
     )
-    hooks = dropins.plan_hooks(added.hooks)
-    planned = {item.entry.path: item for each in segments for item in each.items}
-    given = collect(tree, (*options.files, *added.files), planned | {h.entry.path: h for h in hooks})
-    if more := (*hooks, *given):
-        segments = (*segments[:3], content.configuration(release, options.cmdline, named, more))
     return Build(
         release=release,
         output=options.output or Path(f"pxeinit-{release}.img"),
-        plan=make_plan(map(reasons_file.recorded, segments)),
+        plan=make_plan(map(reasons_file.recorded, _with_files(tree, segments, options.files, added))),
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
@@ -153,6 +130,51 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
     )
+
+
+def _choose(
+    tree: Sysroot,
+    index: kernel_index.ModuleIndex,
+    options: Options,
+    added: tuple[tuple[str, Reason], ...],
+) -> tuple[selection.Selection, tuple[builtin.Present, ...]]:
+    """Return the modules of the image, and the built-in drivers that its clients use."""
+    classes = options.pci_classes
+    if classes is None:
+        classes = () if options.hardware or options.buses is not None else (PciClass("02"),)
+    chosen = selection.select(
+        index.with_builtins(),
+        classes,
+        options.modules,
+        tuple(read_inventory(path) for path in options.hardware),
+        buses=options.buses,
+        named=options.drivers,
+        added=added,
+        read=symbols.reader(tree, index.release),
+    )
+    return builtin.split(index, chosen)
+
+
+def _busybox(
+    tree: Sysroot, given: Path | None, machine: elf.Machine | None, config: Mapping[str, str]
+) -> tuple[busybox.Busybox, tuple[str, ...]]:
+    """Return the busybox for the image, and remarks on it; ProgramError if the client cannot do with it."""
+    box, remarks = busybox.find(tree, given, machine, config)
+    lacking = busybox.missing(box, busybox.read_needs(resources.folder("busybox-configs") / "applets.txt"))
+    if lacking:
+        remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
+    return box, remarks
+
+
+def _with_files(
+    tree: Sysroot, segments: tuple[Segment, ...], files: tuple[GivenFile, ...], added: dropins.DropIns
+) -> tuple[Segment, ...]:
+    """Return `segments`, the last of them with the hooks of drop-ins and the files that were named."""
+    *first, last = segments
+    hooks = dropins.plan_hooks(added.hooks)
+    planned = {item.entry.path: item for item in (*(i for each in segments for i in each.items), *hooks)}
+    given = collect(tree, (*files, *added.files), planned)
+    return (*first, make_segment(last.name, (*last.items, *hooks, *given)))
 
 
 def write(build: Build) -> Result:

@@ -11,7 +11,7 @@ from mkpxeinit.errors import HardwareError, ImageError, printable
 from mkpxeinit.hardware import leftout
 from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.image.extract import extract_those
-from mkpxeinit.image.read import Record
+from mkpxeinit.image.read import Record, without_usr
 from mkpxeinit.kernel.firmware import CARRIED
 from mkpxeinit.kernel.release import MODULES, find_releases
 from mkpxeinit.sysroot import Sysroot
@@ -118,8 +118,7 @@ def _unpacked(image: Path) -> Iterator[Sysroot]:
 
 def _wanted(record: Record) -> bool:
     """Say whether an entry matters: modules, firmware, modprobe.d, and links, which may lead there."""
-    parts = record.path.parts[1:] if record.path.parts[:1] == ("usr",) else record.path.parts
-    inside = parts[:2] in _FOLDERS or record.path in (leftout.PLACE, CARRIED)
+    inside = without_usr(record.path)[:2] in _FOLDERS or record.path in (leftout.PLACE, CARRIED)
     return record.letter == "l" or (record.letter in "d-" and inside)
 
 

@@ -16,7 +16,16 @@ from mkpxeinit.elf import Machine
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
 from mkpxeinit.hardware import leftout
 from mkpxeinit.image.assemble import read_plain
-from mkpxeinit.image.entry import CharDevice, Directory, File, FirmwareFile, ModuleFile, Symlink
+from mkpxeinit.image.entry import (
+    CMDLINE,
+    VERSION,
+    CharDevice,
+    Directory,
+    File,
+    FirmwareFile,
+    ModuleFile,
+    Symlink,
+)
 from mkpxeinit.image.plan import Planned, Segment, make_segment
 from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
@@ -222,21 +231,19 @@ def client(init: Path) -> Segment:
     return make_segment("client", items)
 
 
-def configuration(
-    release: str, cmdline: str, extra_modules: Iterable[str], more: Iterable[Planned] = ()
-) -> Segment:
-    """Return the segment of what this build was told, which the client reads, and the user's files."""
+def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> Segment:
+    """Return the segment of what this build was told, which the client reads."""
     texts = {
-        "etc/cmdline": (f"{cmdline}\n" if cmdline else "", "--cmdline"),
-        "etc/pxeinit/release": (f"{release}\n", "the kernel that this image is for"),
-        "etc/pxeinit/version": (f"{__version__}\n", "the mkpxeinit that made this image"),
-        "etc/pxeinit/modules": ("".join(f"{name}\n" for name in extra_modules), "--module"),
-        "etc/hosts": ("127.0.0.1 localhost\n::1 localhost\n", "names without a DNS server"),
-        "etc/passwd": ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
-        "etc/group": ("root:x:0:\n", "names in listings"),
+        CMDLINE: (f"{cmdline}\n" if cmdline else "", "--cmdline"),
+        PurePosixPath("etc/pxeinit/release"): (f"{release}\n", "the kernel that this image is for"),
+        VERSION: (f"{__version__}\n", "the mkpxeinit that made this image"),
+        PurePosixPath("etc/pxeinit/modules"): ("".join(f"{name}\n" for name in extra_modules), "--module"),
+        PurePosixPath("etc/hosts"): ("127.0.0.1 localhost\n::1 localhost\n", "names without a DNS server"),
+        PurePosixPath("etc/passwd"): ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
+        PurePosixPath("etc/group"): ("root:x:0:\n", "names in listings"),
     }
-    items = [
-        Planned(File(PurePosixPath(path), text.encode("utf-8", "surrogateescape")), Reason(reason))
+    items = (
+        Planned(File(path, text.encode("utf-8", "surrogateescape")), Reason(reason))
         for path, (text, reason) in texts.items()
-    ]
-    return make_segment("configuration", (*items, *more))
+    )
+    return make_segment("configuration", items)

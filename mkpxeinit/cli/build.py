@@ -274,7 +274,12 @@ def command(
     if dry_run:
         for item in decided.plan.items():
             click.echo(_line(item, verbose))
-        return
+    else:
+        _write(decided, start, verbose)
+
+
+def _write(decided: build.Build, start: float, verbose: bool) -> None:
+    """Write the image; say what it is, and how long it took since `start`, seconds of time.monotonic."""
     if verbose:
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")

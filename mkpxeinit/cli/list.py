@@ -1,6 +1,5 @@
 """`mkpxeinit list`."""
 
-import re
 import stat
 import time
 from pathlib import Path, PurePosixPath
@@ -8,9 +7,8 @@ from pathlib import Path, PurePosixPath
 import click
 
 from mkpxeinit.errors import UsageError, printable
-from mkpxeinit.image.read import Record, Segment, open_image
-
-_MODULE = re.compile(r"\.ko(\.(gz|xz|zst))?$")
+from mkpxeinit.image.read import Record, Segment, open_image, without_usr
+from mkpxeinit.kernel.index import module_name
 
 
 @click.command(
@@ -63,10 +61,9 @@ def _line(record: Record) -> str:
 
 
 def _kind(path: PurePosixPath) -> str:
-    if _MODULE.search(path.name):
+    if module_name(path.name):
         return "drivers"
-    names = path.parts[1:] if path.parts[:1] == ("usr",) else path.parts
-    return "firmware" if names[:2] == ("lib", "firmware") else "other files"
+    return "firmware" if without_usr(path)[:2] == ("lib", "firmware") else "other files"
 
 
 def _table(segments: list[Segment], files: dict[PurePosixPath, int]) -> list[str]:

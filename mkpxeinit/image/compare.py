@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.errors import ImageError, os_cause, printable
-from mkpxeinit.image.read import Record
+from mkpxeinit.image.entry import CMDLINE, VERSION
+from mkpxeinit.image.read import Record, without_usr
 from mkpxeinit.image.tree import Tree
 
-_CMDLINE = PurePosixPath("etc/cmdline")
-_VERSION = PurePosixPath("etc/pxeinit/version")
 _MAX_TEXT = 4096  # bytes
 TYPES = {
     "d": "folder",
@@ -118,8 +117,8 @@ def read_side(path: Path) -> Side:
         packed=packed,
         unpacked=sum(state.weight for state in states.values()),
         releases=tuple(sorted(releases)),
-        version=_text(tree, _VERSION),
-        cmdline=_text(tree, _CMDLINE),
+        version=_text(tree, VERSION),
+        cmdline=_text(tree, CMDLINE),
         states=states,
     )
 
@@ -133,7 +132,7 @@ class _Content:
 
 def _take(record: Record, content: Iterator[bytes]) -> _Content:
     digest, size, text = hashlib.sha256(), 0, b""
-    wanted = record.path in (_CMDLINE, _VERSION)
+    wanted = record.path in (CMDLINE, VERSION)
     for piece in content:
         digest.update(piece)
         size += len(piece)
@@ -170,7 +169,7 @@ def _state(tree: Tree[_Content], path: PurePosixPath, weighed: set[object]) -> S
 
 def _release(path: PurePosixPath) -> str | None:
     """Return the kernel release whose modules are at `path`, None if there are none."""
-    parts = path.parts[1:] if path.parts[:1] == ("usr",) else path.parts
+    parts = without_usr(path)
     return parts[2] if parts[:2] == ("lib", "modules") and len(parts) > 3 else None
 
 

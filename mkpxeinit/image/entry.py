@@ -5,6 +5,10 @@ from pathlib import Path, PurePosixPath
 
 from mkpxeinit.elf import Machine
 
+# What an image of ours says of itself.
+CMDLINE = PurePosixPath("etc/cmdline")
+VERSION = PurePosixPath("etc/pxeinit/version")
+
 
 @dataclass(frozen=True, slots=True)
 class ModuleFile:

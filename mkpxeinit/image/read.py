@@ -84,6 +84,11 @@ class Record:
         return stat.S_ISREG(self.mode)
 
 
+def without_usr(path: PurePosixPath) -> tuple[str, ...]:
+    """Return the parts of `path`, without `usr` in front: images of merged trees have /usr/lib for /lib."""
+    return path.parts[1:] if path.parts[:1] == ("usr",) else path.parts
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A record and its content in pieces, which can be read until the next record is asked for."""

@@ -7,12 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image import reasons
+from mkpxeinit.image.entry import VERSION
 from mkpxeinit.image.read import Record
 from mkpxeinit.image.tree import Tree
 from mkpxeinit.kernel.index import module_name, normal_name, plain_path
 
 _MAX_READ = 64 << 20  # bytes of all files that are read
-_VERSION = PurePosixPath("etc/pxeinit/version")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Explained:
         found: dict[PurePosixPath, reasons.Chain] = {}
         files = [each for each in sorted(records) if each.parent == reasons.FOLDER and records[each].is_file]
         if not files:
-            by = "an older mkpxeinit made it" if _VERSION in records else "another program made it"
+            by = "an older mkpxeinit made it" if VERSION in records else "another program made it"
             raise ImageError(f"{self._name}: no reasons in it, {by}; mkpxeinit list shows what it has")
         for file in files:
             data = self._tree.taken(file) or b""
