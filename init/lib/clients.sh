@@ -35,11 +35,11 @@ dash_mac() {
 # find_client_folder BASE FOLDER: sets client_folder to this client's folder in FOLDER of BASE; empty if there is none.
 # Each name has passed an allow-list, so that none can lead elsewhere, and no link leads out of BASE.
 find_client_folder() {
-    local name mac='' names=
+    local name names=
     client_folder=
-    { IFS= read -r mac < "/sys/class/net/$lease_interface/address"; } 2>/dev/null || :
-    if is_mac "$mac"; then
-        dash_mac "$mac"
+    read_mac
+    if [ -n "$lease_mac" ]; then
+        dash_mac "$lease_mac"
         names=$dashed
     fi
     read_lease hostname
@@ -156,7 +156,7 @@ place_client() {
 
 # give_host_name: /etc/hostname, which would speak for all clients, says this one's.
 give_host_name() {
-    local file="$new_root/etc/hostname" name='' mac=''
+    local file="$new_root/etc/hostname" name=''
     etc_is_ours && [ -d "$new_root/etc" ] && [ ! -L "$file" ] || return 0
     # What the client's own folder says is meant.
     [ -z "$client_folder" ] || [ ! -e "$client_folder/etc/hostname" ] || return 0
@@ -168,9 +168,9 @@ give_host_name() {
             '' | localhost) ;;
             *) return 0 ;;
         esac
-        { IFS= read -r mac < "/sys/class/net/$lease_interface/address"; } 2>/dev/null || :
-        is_mac "$mac" || return 0
-        dash_mac "$mac"
+        read_mac
+        [ -n "$lease_mac" ] || return 0
+        dash_mac "$lease_mac"
         name=pxe-$dashed
         printf '%s\n' "$name" > /proc/sys/kernel/hostname
     fi

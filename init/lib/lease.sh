@@ -16,6 +16,13 @@ read_lease() {
     { IFS= read -r lease_value < "$run_dir/lease/$lease_interface/$1"; } 2>/dev/null || :
 }
 
+# read_mac: sets lease_mac to the hardware address of lease_interface, empty if it has none.
+read_mac() {
+    lease_mac=
+    { IFS= read -r lease_mac < "/sys/class/net/$lease_interface/address"; } 2>/dev/null || :
+    is_mac "$lease_mac" || lease_mac=
+}
+
 # take_static: ip= as a lease of lease_interface.
 take_static() {
     mkdir -p "$run_dir/lease/$lease_interface"

@@ -39,7 +39,7 @@ json_text() {
 
 # send_report EVENT NAME [TEXT]: "phase" or "failure"; kept until there is an address to send it from.
 send_report() {
-    local mac='' line
+    local line
     [ -n "$param_report" ] && [ -d "$run_dir" ] || return 0
     json_text "$2"
     line="\"uptime\":$uptime_now,\"event\":\"$1\",\"name\":\"$escaped\""
@@ -52,11 +52,10 @@ send_report() {
     [ "$1.$2" != phase.root ] || report_ready=yes
     [ $report_ready = yes ] || return 0
     start_report_daemon
-    { IFS= read -r mac < "/sys/class/net/$lease_interface/address"; } 2>/dev/null || :
-    is_mac "$mac" || mac=
+    read_mac
     read_lease hostname
     while IFS= read -r line; do
-        logger -t pxeinit -p daemon.info "{\"mac\":\"$mac\",\"host\":\"$lease_value\",$line}" 2>/dev/null
+        logger -t pxeinit -p daemon.info "{\"mac\":\"$lease_mac\",\"host\":\"$lease_value\",$line}" 2>/dev/null
     done < "$run_dir/report"
     rm -f "$run_dir/report"
 }
