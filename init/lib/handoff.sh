@@ -77,6 +77,7 @@ phase_handoff() {
         make_memory
         hand_over_network
         lead_sysvinit
+        watch_leaving
         start_keeper
     fi
     if [ "$param_shell" = yes ]; then

@@ -15,7 +15,7 @@ make_memory() {
     ln -s ../bin/busybox $memory/@/busybox
     mknod -m 666 $memory/dev/null c 1 3
     mknod -m 600 $memory/dev/kmsg c 1 11
-    cp /lib/pxeinit/shutdown /lib/pxeinit/leave /lib/pxeinit/keep-lease /lib/pxeinit/lease-event $memory/
+    cp /lib/pxeinit/shutdown /lib/pxeinit/leave /lib/pxeinit/leave-anyway /lib/pxeinit/keep-lease /lib/pxeinit/lease-event $memory/
 }
 
 # start_keeper: it does not share the root, the session or a file with anything else.

@@ -41,7 +41,7 @@ def test_what_stays_in_memory(root: FakeRoot) -> None:
     assert (base / "bin/busybox").read_bytes() == root.place("bin/busybox").read_bytes()
     assert str((base / "bin/sh").readlink()) == "busybox"
     assert str((base / "@/busybox").readlink()) == "../bin/busybox"
-    for name in ("shutdown", "leave", "keep-lease", "lease-event"):
+    for name in ("shutdown", "leave", "leave-anyway", "keep-lease", "lease-event"):
         assert (base / name).read_bytes() == root.place(f"lib/pxeinit/{name}").read_bytes()
         assert (base / name).stat().st_mode & 0o111
     assert {"oldroot", "proc", "sys", "dev", "run"} <= set(root.names(BASE))

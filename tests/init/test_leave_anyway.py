@@ -1,0 +1,154 @@
+"""leave-anyway: told to leave while the server is silent, the machine does, and only then."""
+
+import os
+
+import pytest
+
+from tests.init.fakeroot import FakeRoot, Result
+
+VERBS = ("poweroff", "reboot", "halt", "kexec")
+ASKS = 10  # without an answer, while services still end
+
+
+def anyway(
+    root: FakeRoot, *, gone: tuple[str, ...] = ("poweroff",), comm: str = "systemd", state: str = "S"
+) -> Result:
+    """Run it as systemd would have it: the FIFO "shutdown" closed, those of the verbs in `gone` removed."""
+    root.write("leaving/shutdown", "")
+    for verb in VERBS:
+        if verb not in gone:
+            os.mkfifo(root.place(f"leaving/{verb}"))
+    root.write("proc/1/comm", comm)
+    root.write("proc/1/stat", f"1 (a ) D name) {state} 0 1 1")
+    return root.execute("/bin/sh", "/lib/pxeinit/leave-anyway", "10.0.2.2", "2049")
+
+
+@pytest.fixture(autouse=True)
+def shutdown(root: FakeRoot) -> None:
+    root.write("shutdown", "#!/bin/sh\necho shutdown $*\n", 0o755)
+
+
+def log(root: FakeRoot) -> str:
+    return root.read("dev/kmsg") or ""
+
+
+def silent(root: FakeRoot, *, after: int = 1) -> None:
+    """The server answers so many questions, then none."""
+    root.fake("nc", fails=[*[-1] * after, 1])
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_services_have_their_time(root: FakeRoot, verb: str) -> None:
+    silent(root)
+    said = anyway(root, gone=(verb,))
+    assert said.console == f"shutdown {verb}\n"
+    assert len(root.calls("nc")) == 1 + ASKS
+    assert set(map(tuple, root.calls("nc"))) == {("10.0.2.2", "2049")}
+    assert f"silent: {verb} without the rest" in log(root)
+    assert root.read("proc/sysrq-trigger") == "u"
+
+
+@pytest.mark.parametrize(("comm", "state"), [("systemd-shutdow", "S"), ("systemd", "D")])
+def test_not_when_the_last_unit_is_gone(root: FakeRoot, comm: str, state: str) -> None:
+    silent(root)
+    root.folder("proc/sysrq-trigger")
+    assert anyway(root, comm=comm, state=state).console == "shutdown poweroff\n"
+    assert len(root.calls("nc")) == 1 + 2
+
+
+def test_one_missing_answer_is_nothing(root: FakeRoot) -> None:
+    root.fake("nc", fails=[-1, 1, -1, 1, -1, 1, 0], does='[ "$count" -lt 6 ] || echo shutdown > /proc/1/comm')
+    said = anyway(root, comm="systemd-shutdow")
+    assert said.console == ""
+    assert len(root.calls("nc")) == 7
+    assert root.read("proc/sysrq-trigger") is None
+
+
+@pytest.mark.parametrize("comm", ["shutdown", "busybox", "sh", ""])
+def test_the_ordinary_way_goes_on_alone(root: FakeRoot, comm: str) -> None:
+    silent(root)
+    assert anyway(root, comm=comm, state="D").console == ""
+    assert len(root.calls("nc")) == 2
+
+
+@pytest.mark.parametrize("gone", [(), ("poweroff", "reboot"), VERBS])
+def test_somebody_only_stopped_the_units(root: FakeRoot, gone: tuple[str, ...]) -> None:
+    silent(root)
+    assert anyway(root, gone=gone).console == ""
+    assert len(root.calls("nc")) == 1
+
+
+def test_no_answer_from_the_start(root: FakeRoot) -> None:
+    """NFS over UDP or RDMA alone, say: silence would mean nothing."""
+    silent(root, after=0)
+    assert anyway(root).console == ""
+    assert len(root.calls("nc")) == 1
+
+
+def test_without_systemd_there_is_no_fifo(root: FakeRoot) -> None:
+    root.folder("leaving")
+    said = root.execute("/bin/sh", "/lib/pxeinit/leave-anyway", "10.0.2.2", "2049")
+    assert said.status != 0
+    assert log(root) == ""
+
+
+def test_the_question(root: FakeRoot) -> None:
+    """One fragment: xid, call, RPC version 2, program 100003, version 4, procedure 0, no credentials."""
+    root.fake("nc", fails=1, does="/bin/cat > /tmp/question")
+    anyway(root)
+    words = root.place("tmp/question").read_bytes()
+    numbers = [int.from_bytes(words[i : i + 4]) for i in range(0, len(words), 4)]
+    assert numbers[0] == 1 << 31 | len(words) - 4
+    assert numbers[2:] == [0, 2, 100003, 4, 0, 0, 0, 0, 0]
+
+
+# lib/leave.sh: what systemd is given
+
+
+def watch(root: FakeRoot, options: str = "") -> Result:
+    root.folder("newroot/usr/lib/systemd")
+    root.write("newroot/usr/lib/systemd/systemd", "")
+    root.folder("run/initramfs/proc")
+    return root.run(
+        "new_root=/newroot; root_address=10.0.2.2; root_options=$1; watch_leaving; wait; echo status $?",
+        options,
+    )
+
+
+def watchers(root: FakeRoot) -> list[list[str]]:
+    return [words for words in root.calls("setsid") if "/leave-anyway" in words]
+
+
+@pytest.mark.parametrize(
+    ("options", "port"), [("", "2049"), (",soft,port=20049,timeo=9", "20049"), (",mountport=1", "2049")]
+)
+def test_systemd_is_told(root: FakeRoot, options: str, port: str) -> None:
+    assert watch(root, options).console == "status 0\n"
+    (call,) = watchers(root)
+    assert call == ["chroot", "/run/initramfs", "@/busybox", "sh", "/leave-anyway", "10.0.2.2", port]
+    units = "run/systemd/system"
+    assert root.names(f"{units}/sysinit.target.wants") == sorted(
+        f"pxeinit-leave@{verb}.socket" for verb in (*VERBS, "shutdown")
+    )
+    for name in root.names(f"{units}/sysinit.target.wants"):
+        assert root.place(f"{units}/sysinit.target.wants/{name}").resolve().is_file()
+    socket = (root.read(f"{units}/pxeinit-leave@.socket") or "").splitlines()
+    assert {"Conflicts=%i.target", "ListenFIFO=/run/initramfs/leaving/%i", "RemoveOnStop=yes"} <= set(socket)
+    assert "ExecStart=/run/initramfs/bin/busybox true" in (root.read(f"{units}/pxeinit-leave@.service") or "")
+
+
+def test_others_are_not(root: FakeRoot) -> None:
+    root.folder("newroot/etc/init.d")
+    root.run("new_root=/newroot; root_address=10.0.2.2; watch_leaving; wait")
+    assert not root.place("run/systemd").exists()
+    assert watchers(root) == []
+
+
+@pytest.mark.parametrize("without", ["nc", "port", "proc"])
+def test_nobody_could_ask(root: FakeRoot, without: str) -> None:
+    if without == "nc":
+        root.place("bin/nc").unlink()
+    if without == "proc":
+        root.fake("mount", when="-t proc", fails=1)
+    assert watch(root, ",port=x" if without == "port" else "").console == "status 0\n"
+    assert watchers(root) == []
