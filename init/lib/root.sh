@@ -246,8 +246,9 @@ report_attempt() {
                 "look at the export's list of clients, and at options like sec= and secure"
             ;;
         missing)
+            read_lease address
             report PXE-INIT-root-no-export "$where: the server has no such export" "$attempt_message" \
-                "compare the path with the server's exports (under NFSv4 it is the pseudo path)"
+                "compare the path with the server's exports (under NFSv4 it is the pseudo path); they hide what is not for ${lease_value:-this client}"
             ;;
         version)
             report PXE-INIT-root-no-version "$where: no common NFS version" "$attempt_message" \
