@@ -76,6 +76,7 @@ LEASED = "fd000000000000000000000000000007 02 80 00 80     eth0"
 
 def settle(root: FakeRoot, line: str, after: int = 0) -> None:
     """What the kernel says of an address at once, or some looks after it was given."""
+    root.folder("proc/net")
     first = line.replace(" 00 80 ", " 00 40 ") if after else line
     root.fake("ip", when="-6 addr add", does=f'echo "{first}" > /proc/net/if_inet6')
     if after:
@@ -114,8 +115,8 @@ def test_a_dhcp6_lease_with_an_end_is_a_warning(root: FakeRoot) -> None:
 def test_dhcp6_asks_on_all_interfaces_at_once(root: FakeRoot) -> None:
     root.nic("eth0")
     root.nic("eth1")
-    does = "case $* in *'-i eth1 '*) ipv6=fd00::7 interface=eth1 exec /lib/pxeinit/dhcp-event bound ;; esac; exit 1"
-    udhcpc6(root, does)
+    offer = OFFER.replace("eth0", "eth1")
+    udhcpc6(root, f"case $* in *'-i eth1 '*) {offer} ;; esac; exit 1")
     settle(root, LEASED.replace("eth0", "eth1"))
     said = run(root, "ip=dhcp6")
     assert said.console.endswith("status 0\n")
@@ -157,6 +158,7 @@ def test_dhcp6_in_vain_or_refused(root: FakeRoot) -> None:
 
 def test_dhcp6_in_vain_and_an_advertisement(root: FakeRoot) -> None:
     root.nic()
+    root.folder("proc/net")
     udhcpc6(root, f'echo "{GOOD}" > /proc/net/if_inet6; exit 1')
     said = run(root, "ip=either6")
     assert f"lease: eth0 has {ADDRESS}" in said.console
