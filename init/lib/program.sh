@@ -17,12 +17,12 @@ bytes=
 
 # to_number BYTE...: sets number, in the byte order of the program that is looked at.
 to_number() {
-    local byte factor=1
+    local byte scale=1
     number=0
     for byte; do
         if [ "$program_order" = 1 ]; then
-            number=$((number + byte * factor))
-            factor=$((factor * 256))
+            number=$((number + byte * scale))
+            scale=$((scale * 256))
         else
             number=$((number * 256 + byte))
         fi
@@ -195,10 +195,33 @@ read_program() {
 }
 program_needs= program_kind=
 
+# check_libraries PROGRAM LOADER: are all there, and whole, as far as the tree's own loader says? (ld.so(8) --list, which musl's
+# has, too; it starts nothing.) A library that is missing after half an upgrade would be a panic later.
+check_libraries() {
+    local line
+    case ${2##*/} in
+        ld-linux* | ld-musl* | ld64.so* | ld.so*) ;;
+        *) return 0 ;;
+    esac
+    timeout -s KILL $library_seconds env -i LC_ALL=C chroot $nfs_root "$2" --list "$1" > /tmp/libraries 2>&1
+    while IFS= read -r line; do
+        case $line in
+            *'weak version'*) ;;
+            *'not found'* | *'rror while loading'* | *'rror loading'*)
+                quote_safely "${line#	}"
+                tree_fault=init-libraries
+                tree_message="$1: $quoted"
+                return 1
+                ;;
+        esac
+    done < /tmp/libraries
+}
+library_seconds=20
+
 # check_program: of tree_init, which is init_file; sets tree_fault and tree_message where it fails. The interpreters are
 # read, too: they are then in the cache, and an error of the server's disk comes while it can still be told.
 check_program() {
-    local file="$init_file" name="$tree_init" deep=0
+    local file="$init_file" name="$tree_init" path="$tree_init" deep=0 loaded=
     set --
     while read_program "$file" "$name" || return 1; do
         [ -n "$program_needs" ] || break
@@ -210,8 +233,15 @@ check_program() {
         fi
         name=$quoted file=$resolved
         set -- "$@" "$file"
+        if [ $program_kind = elf ]; then
+            loaded=$path
+            break
+        fi
+        path=$program_needs
         deep=$((deep + 1))
-        [ $program_kind = script ] && [ $deep -lt $program_deep ] || break
+        [ $deep -lt $program_deep ] || break
     done
-    [ $# -eq 0 ] || read_files "$@"
+    [ $# -gt 0 ] || return 0
+    read_files "$@" || return 1
+    [ -z "$loaded" ] || check_libraries "$loaded" "$program_needs"
 }

@@ -282,6 +282,10 @@ report_attempt() {
             report PXE-INIT-root-init-interpreter "$where: its init cannot be started" "$attempt_message" \
                 "install it in the tree (an ELF file's is the C library's), or name another init with init="
             ;;
+        init-libraries)
+            report PXE-INIT-root-init-libraries "$where: libraries of its init are missing" "$attempt_message" \
+                "finish what was being installed in the tree (chroot TREE apt-get -f install, say), or name another init with init="
+            ;;
         init-format)
             report PXE-INIT-root-init-format "$where: its init is no program" "$attempt_message" \
                 "is it whole? a script begins with #!; install it again, or name another with init="

@@ -90,6 +90,7 @@ def test_a_root_folder_that_only_its_owner_may_enter(
     machine.expect(ENTER, 10)
 
 
+SHARED = "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-252.so"
 FOREIGN = b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + b"\1" + bytes(43)
 
 
@@ -98,6 +99,7 @@ FOREIGN = b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + b"\1" + bytes(43)
     [
         pytest.param({"usr/local/sbin/init": FOREIGN}, {}, "init-machine", id="another-machines"),
         pytest.param({}, {"usr/lib64/ld-linux-x86-64.so.2": "/nowhere"}, "init-interpreter", id="loader"),
+        pytest.param({}, {SHARED: "/nowhere"}, "init-libraries", id="library"),
         pytest.param({"usr/local/sbin/init": b"#!/no/sh\n"}, {}, "init-interpreter", id="script"),
         pytest.param({"usr/local/sbin/init": b"echo\n"}, {}, "init-format", id="neither"),
     ],
@@ -105,7 +107,7 @@ FOREIGN = b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + b"\1" + bytes(43)
 def test_an_init_that_cannot_be_started(
     lab: Lab, bookworm: Tree, bookworm_image: Path, files: dict[str, bytes], links: dict[str, str], code: str
 ) -> None:
-    """An ELF file for arm64, the C library's loader gone, no such shell, no mark at all: no panic later."""
+    """For arm64, without the C library's loader, a library, its shell, any mark: told, not a panic later."""
     if files:
         links = {"usr/sbin/init": "/usr/local/sbin/init"}
     view = lab.variant(bookworm.path, remove=list(links), files=files)

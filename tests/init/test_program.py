@@ -179,6 +179,60 @@ def test_an_interpreter_is_looked_for_in_the_tree(
     assert check(root).startswith("good" if good else "init-interpreter: ")
 
 
+MISSING = "\tlibsystemd-shared-252.so => not found"
+VERSION = "/sbin/init: /lib/libc.so.6: version `GLIBC_2.38' not found (required by /sbin/init)"
+BROKEN = (
+    "/sbin/init: error while loading shared libraries: libc.so.6: cannot read file data: Input/output error"
+)
+MUSL = "Error loading shared library libz.so.1: No such file or directory (needed by /sbin/init)"
+
+
+@pytest.mark.parametrize("word", [MISSING, VERSION, BROKEN, MUSL])
+def test_libraries_that_the_loader_misses(root: FakeRoot, word: str) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program(LOADER), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake(
+        "chroot", prints=f"\tlinux-vdso.so.1 (0x7ffe)\n{word}\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)", fails=1
+    )
+    said = phase(root)
+    assert said.reports("PXE-INIT-root-init-libraries")
+    assert f"why: NFS 4.2: /sbin/init: '{word.strip()[:20]}" in said.console
+    assert versions(root) == ["4.2"]
+    assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/sbin/init"]]
+
+
+@pytest.mark.parametrize(
+    "says", ["", "\tlibc.so.6 => /lib/libc.so.6 (0x7f)", "x: weak version `X' not found", "?"]
+)
+def test_libraries_that_are_there(root: FakeRoot, says: str) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", "#!/bin/sh", 0o755)
+    root.write("nfsroot/bin/sh", program(LOADER), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake("chroot", prints=says, fails=127)
+    assert check(root) == "good: /sbin/init"
+    # The interpreter's, for a script has none.
+    assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/bin/sh"]]
+
+
+def test_a_loader_that_hangs_has_an_end(root: FakeRoot) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program(LOADER), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake("timeout", when="chroot", fails=137)
+    assert check(root) == "good: /sbin/init"
+    assert root.calls("timeout")[0][:3] == ["-s", "KILL", "20"]
+
+
+def test_other_loaders_are_not_asked(root: FakeRoot) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program("/system/bin/linker64"), 0o755)
+    root.write("nfsroot/system/bin/linker64", PROGRAM, 0o755)
+    assert check(root) == "good: /sbin/init"
+    assert root.calls("chroot") == []
+
+
 def test_scripts_and_what_they_need(root: FakeRoot) -> None:
     plant_tree(root)
     root.fake("head", when="nothing")
