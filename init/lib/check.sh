@@ -51,7 +51,12 @@ is_ipv6() {
 is_host_ipv6() {
     is_ipv6 "$1" || return 1
     case $1 in
-        :: | ::1 | [fF][fF]* | [fF][eE][89abAB]?:*) return 1 ;;
+        [fF][fF]* | [fF][eE][89abAB]?:*) return 1 ;;
+    esac
+    # Nothing but zeros, or these and a one at the end: written short or in full.
+    case ${1%1} in
+        *[!0:]*) ;;
+        *) return 1 ;;
     esac
 }
 

@@ -61,9 +61,8 @@ ask_dhcp6() {
     fi
     settle_address6 "${lease_value%/*}" || return 1
     read_lease lease-seconds
-    # (udhcpc6 writes "infinite" as all ones.)
-    [ -z "$lease_value" ] || [ "$lease_value" = 4294967295 ] \
-        || warn "the DHCPv6 lease of $lease_interface, $lease_value s, is not renewed: nobody else must get this address"
+    [ -n "$lease_value" ] \
+        || warn "the DHCPv6 lease of $lease_interface has an end and is not renewed: nobody else must get its address"
 }
 
 # settle_address6 ADDRESS: until the kernel has found that it is nobody else's (RFC 4862: a second or two); before, nothing

@@ -134,6 +134,8 @@ def test_an_ipv6_address(root: FakeRoot) -> None:
         "ff02::1",
         "::",
         "::1",
+        "0000:0000:0000:0000:0000:0000:0000:0001",
+        "0:0:0:0:0:0:0:0",
         "10.0.0.1",
         "fd00:::1",
         "x",
@@ -153,11 +155,12 @@ def test_what_comes_with_an_ipv6_address(root: FakeRoot) -> None:
         "router": "1",
     }
     said = event(root, {"interface": "eth0", "ipv6": "fd00::5", **values})
-    kept = {"address6": "fd00::5/128", "lease-seconds": "600", "dns": "fd00::1 fd00::2", "search": "lab"}
+    kept = {"address6": "fd00::5/128", "dns": "fd00::1 fd00::2", "search": "lab"}
     assert lease(root) == kept
     assert len(said.warnings) == 5
-    said = event(root, {"interface": "eth0", "ipv6": "fd00::6", "lease": "never"})
-    assert "lease-seconds 'never' is dropped: not valid" in said.warnings[0]
+    for time in ("never", "4294967295", "$(touch /canary)"):
+        event(root, {"interface": "eth0", "ipv6": "fd00::6", "lease": time})
+        assert lease(root).get("lease-seconds", "no") == (time if time == "4294967295" else "no")
 
 
 OTHERS = {

@@ -70,7 +70,7 @@ def udhcpc6(root: FakeRoot, does: str) -> None:
     root.write("bin/udhcpc6", f'#!/fake/busybox sh\necho "$*" >> /tmp/udhcpc6\n{does}', 0o755)
 
 
-OFFER = "ipv6=fd00::7 interface=eth0 exec /lib/pxeinit/dhcp-event bound"
+OFFER = "lease=4294967295 ipv6=fd00::7 interface=eth0 exec /lib/pxeinit/dhcp-event bound"
 LEASED = "fd000000000000000000000000000007 02 80 00 80     eth0"
 
 
@@ -87,7 +87,7 @@ def settle(root: FakeRoot, line: str, after: int = 0) -> None:
 def test_dhcp6(root: FakeRoot) -> None:
     root.nic()
     root.write("proc/net/if_inet6", LINK_LOCAL)
-    udhcpc6(root, f"dns='fd00::1 fd00::2' search='lab example.org' lease=4294967295 {OFFER}")
+    udhcpc6(root, f"dns='fd00::1 fd00::2' search='lab example.org' {OFFER}")
     settle(root, LEASED)
     said = run(root, "ip=eth0:dhcp6")
     assert said.warnings == []
@@ -104,11 +104,11 @@ def test_dhcp6(root: FakeRoot) -> None:
 
 def test_a_dhcp6_lease_with_an_end_is_a_warning(root: FakeRoot) -> None:
     root.nic()
-    udhcpc6(root, f"lease=600 {OFFER}")
+    udhcpc6(root, OFFER.replace("4294967295", "1476526080"))
     settle(root, LEASED)
     said = run(root, "ip=dhcp6")
     assert said.warnings == [
-        "the DHCPv6 lease of eth0, 600 s, is not renewed: nobody else must get this address"
+        "the DHCPv6 lease of eth0 has an end and is not renewed: nobody else must get its address"
     ]
 
 
