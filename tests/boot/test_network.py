@@ -293,7 +293,10 @@ def test_ipv6_by_dhcp(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]
     assert "code" not in report.state
     assert "inet6 fd00:77::1" in report.sections["addresses6"]
     assert "inet " not in report.sections["addresses"].replace("inet 127.0.0.1", "")
-    assert report.sections["resolv.conf"].splitlines() == ["search lab", "nameserver fd00:0077:0000:0000:0000:0000:0000:0001"]
+    assert report.sections["resolv.conf"].splitlines() == [
+        "search lab",
+        "nameserver fd00:0077:0000:0000:0000:0000:0000:0001",
+    ]
     assert "DHCPREPLY(br0) fd00:77::1" in dhcp.said()
     assert "the DHCPv6 lease of eth0 has an end and is not renewed" in report.sections["log"]
 
