@@ -210,6 +210,8 @@ check_libraries() {
             *'not found'* | *'rror while loading'* | *'rror loading'*)
                 quote_safely "${line#	}"
                 tree_fault=init-libraries
+                # Another version of NFS may read what this one cannot.
+                case $line in *'nput/output error'*) tree_fault=unreadable ;; esac
                 tree_message="$1: $quoted"
                 return 1
                 ;;

@@ -187,7 +187,7 @@ BROKEN = (
 MUSL = "Error loading shared library libz.so.1: No such file or directory (needed by /sbin/init)"
 
 
-@pytest.mark.parametrize("word", [MISSING, VERSION, BROKEN, MUSL])
+@pytest.mark.parametrize("word", [MISSING, VERSION, MUSL])
 def test_libraries_that_the_loader_misses(root: FakeRoot, word: str) -> None:
     plant_tree(root)
     root.write("nfsroot/sbin/init", program(LOADER), 0o755)
@@ -200,6 +200,18 @@ def test_libraries_that_the_loader_misses(root: FakeRoot, word: str) -> None:
     assert f"why: NFS 4.2: /sbin/init: '{word.strip()[:20]}" in said.console
     assert versions(root) == ["4.2"]
     assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/sbin/init"]]
+
+
+def test_a_library_that_cannot_be_read_over_one_version(root: FakeRoot) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program(LOADER), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake("mount", when="vers=4.1", fails=-1, does="> /tmp/mended")
+    root.fake("chroot", does=f'[ -e /tmp/mended ] || echo "{BROKEN}"')
+    said = phase(root)
+    assert said.console.endswith("status 0\n")
+    assert root.state()["nfs.vers"] == "4.1"
+    assert "the tree over NFS 4.2 is useless: /sbin/init: " in said.warnings[0]
 
 
 @pytest.mark.parametrize(
