@@ -47,6 +47,19 @@ is_ipv6() {
     esac
 }
 
+# is_host_ipv6 VALUE: an address that a single host can have, and that others reach: no multicast, no loopback, no link-local.
+is_host_ipv6() {
+    is_ipv6 "$1" || return 1
+    case $1 in
+        [fF][fF]* | [fF][eE][89abAB]?:*) return 1 ;;
+    esac
+    # Nothing but zeros, or these and a one at the end: written short or in full.
+    case ${1%1} in
+        *[!0:]*) ;;
+        *) return 1 ;;
+    esac
+}
+
 # is_hostname VALUE: RFC 1123 labels, at most 253 characters.
 is_hostname() {
     local rest="$1." label

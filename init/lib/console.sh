@@ -114,7 +114,8 @@ after_failure() {
     say_always "press Enter for a shell; trying again in $backoff_delay s"
     # Only a line is an answer: a console that is closed ends at once, and must not make this a busy loop.
     failed_at=$uptime_now
-    if [ "$(timeout "$backoff_delay" head -n 1 | wc -c)" -gt 0 ]; then
+    # (The shell would say "Terminated" at each one that is late.)
+    if [ "$({ timeout "$backoff_delay" head -n 1 | wc -c; } 2>/dev/null)" -gt 0 ]; then
         give_shell
         return 0
     fi

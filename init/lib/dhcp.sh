@@ -109,35 +109,43 @@ judge_leases() {
     return 1
 }
 
-# ask_round: a round on every linked interface at once. Succeeds with a lease that is of use. It has an end of its own:
-# with a server that offers and never confirms, udhcpc begins anew again and again.
+# ask_round: a round on every linked interface at once. Succeeds with a lease that is of use.
 ask_round() {
-    local name pids='' pid alive since
+    local name pids=''
     find_dhcp_probe
     read_uptime
-    since=$uptime_now
+    round_since=$uptime_now
     lease_interface= lease_fallback=
     for name in $linked; do
         rm -rf "$run_dir/lease/$name"
         run_udhcpc "$name" &
         pids="$pids $!"
     done
+    # shellcheck disable=SC2086  # a list of numbers
+    wait_round judge_leases "a DHCP answer on $linked" $pids
+}
+round_since=0
+
+# wait_round JUDGE WHAT PID...: until the function JUDGE has chosen a lease, or all clients have ended. It has an end of its
+# own: with a server that offers and never confirms, udhcpc begins anew again and again.
+wait_round() {
+    local judge="$1" what="$2" pid alive name
+    shift 2
     while :; do
         # Looked at before the leases: whoever has ended has written its lease.
         alive=no
-        for pid in $pids; do
+        for pid; do
             if kill -0 "$pid" 2>/dev/null; then alive=yes; fi
         done
-        if judge_leases || [ $alive = no ]; then
+        if "$judge" || [ $alive = no ]; then
             break
         fi
-        tell_wait "a DHCP answer on $linked"
-        seconds_since "$since"
+        tell_wait "$what"
+        seconds_since "$round_since"
         [ "$elapsed" -lt $dhcp_round ] || break
         usleep 40000
     done
-    # shellcheck disable=SC2086  # a list of numbers
-    { kill $pids; wait $pids; } 2>/dev/null
+    { kill "$@"; wait "$@"; } 2>/dev/null
     for name in $linked; do
         read_udhcpc "$name"
     done

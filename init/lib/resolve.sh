@@ -24,11 +24,17 @@ resolve_host() {
     ask_dns "$1"
 }
 
-# ask_dns NAME: sets resolved to the first address that a server of /etc/resolv.conf names.
+# ask_dns NAME: sets resolved to the first address that a server of /etc/resolv.conf names: an IPv6 one where we have nothing
+# but such an address.
 ask_dns() {
-    local line named=no
+    local line named=no type=a check=is_host_ipv4
     resolved=
-    timeout -s KILL 10 nslookup -type=a "$1" > /tmp/dns 2>&1 || :
+    read_lease address
+    if [ -z "$lease_value" ]; then
+        read_lease address6
+        [ -z "$lease_value" ] || type=aaaa check=is_host_ipv6
+    fi
+    timeout -s KILL 10 nslookup -type=$type "$1" > /tmp/dns 2>&1 || :
     # The answer's addresses stand behind its "Name:" line; those before are the server's.
     while IFS= read -r line; do
         case $line in
@@ -36,7 +42,7 @@ ask_dns() {
             Address*)
                 [ $named = yes ] || continue
                 line=${line##* }
-                if is_host_ipv4 "$line"; then
+                if $check "$line"; then
                     resolved=$line
                     return 0
                 fi

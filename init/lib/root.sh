@@ -219,9 +219,9 @@ try_versions() {
         umount $nfs_root || umount -l $nfs_root
         attempt_result=$tree_fault
         attempt_message="NFS $version: $tree_message"
-        # No version mends a tree without an init; numeric owners come with version 3 at the earliest.
+        # No version mends a tree without an init, or who may enter it; numeric owners come with version 3 at the earliest.
         case $tree_fault in
-            no-init) return 1 ;;
+            no-init | init-* | denied) return 1 ;;
             owner) skip_v4=yes ;;
         esac
         warn "the tree over NFS $version is useless: $tree_message"
@@ -246,8 +246,9 @@ report_attempt() {
                 "look at the export's list of clients, and at options like sec= and secure"
             ;;
         missing)
+            read_lease address
             report PXE-INIT-root-no-export "$where: the server has no such export" "$attempt_message" \
-                "compare the path with the server's exports (under NFSv4 it is the pseudo path)"
+                "compare the path with the server's exports (under NFSv4 it is the pseudo path); they hide what is not for ${lease_value:-this client}"
             ;;
         version)
             report PXE-INIT-root-no-version "$where: no common NFS version" "$attempt_message" \
@@ -268,6 +269,26 @@ report_attempt() {
         no-init)
             report PXE-INIT-root-no-init "$where: no init in the tree" "$attempt_message" \
                 "install one (systemd-sysv, sysvinit-core, busybox), or name it with init="
+            ;;
+        denied)
+            report PXE-INIT-root-denied "$where: this client may not enter it" "$attempt_message" \
+                "give the folder on the server mode 0755, or export it with no_root_squash"
+            ;;
+        init-machine)
+            report PXE-INIT-root-init-machine "$where: its init is not for this machine" "$attempt_message" \
+                "export the tree of this client's architecture, or give it that tree's kernel and image"
+            ;;
+        init-interpreter)
+            report PXE-INIT-root-init-interpreter "$where: its init cannot be started" "$attempt_message" \
+                "install it in the tree (an ELF file's is the C library's), or name another init with init="
+            ;;
+        init-libraries)
+            report PXE-INIT-root-init-libraries "$where: libraries of its init are missing" "$attempt_message" \
+                "finish what was being installed in the tree (chroot TREE apt-get -f install, say), or name another init with init="
+            ;;
+        init-format)
+            report PXE-INIT-root-init-format "$where: its init is no program" "$attempt_message" \
+                "is it whole? a script begins with #!; install it again, or name another with init="
             ;;
         *)
             report PXE-INIT-root-mount "$where: the mount failed" "$attempt_message" \
@@ -348,9 +369,11 @@ wait_root() {
 }
 
 phase_root() {
-    # Somebody may have mended the DHCP server meanwhile.
+    # Somebody may have mended the DHCP server meanwhile. (Its answer does not shorten the delays of this phase.)
+    local limit="$backoff_limit"
     if [ $root_again = yes ] && [ "$ip_mode" = dhcp ]; then
         phase_lease || return 1
+        backoff_limit=$limit
     fi
     root_again=yes
     find_root_spec || return 1

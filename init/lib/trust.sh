@@ -10,10 +10,18 @@ large_folders="usr/lib/systemd/system usr/bin lib/systemd/system bin usr/sbin et
 
 # check_owner: "/" of a system tree belongs to root.
 check_owner() {
-    local owner
-    owner=$(stat -c %u $nfs_root) || {
+    local owner reason=
+    # With the dot, which only those find who may enter the folder.
+    owner=$(stat -c %u $nfs_root/. 2> /tmp/read) || {
         tree_fault=unreadable
         tree_message="/ cannot be looked at"
+        IFS= read -r reason < /tmp/read || :
+        case $reason in
+            *'ermission denied'*)
+                tree_fault=denied
+                tree_message="this client may not enter /"
+                ;;
+        esac
         return 1
     }
     [ "$owner" != 0 ] || return 0
@@ -58,25 +66,31 @@ find_large_file() {
     return 1
 }
 
+# read_files FILE...: their first 256 KiB; no error, and not nothing at all.
+read_files() {
+    local bytes reason
+    bytes=$(head -c 262144 "$@" 2>/tmp/read | wc -c)
+    if [ ! -s /tmp/read ] && [ "$bytes" -ne 0 ]; then
+        return 0
+    fi
+    tree_fault=unreadable
+    tree_message="$tree_init cannot be read"
+    if IFS= read -r reason < /tmp/read; then
+        # "head: FILE: REASON"
+        reason=${reason#head: }
+        tree_message="${reason#"$nfs_root"}"
+    fi
+    return 1
+}
+
 # check_init: it and a large file can be read, and it may be executed. What is read here, the real system reads again from
 # the same cache.
 check_init() {
-    local bytes reason
     set -- "$init_file"
     if find_large_file; then
         set -- "$init_file" "$large_file"
     fi
-    bytes=$(head -c 262144 "$@" 2>/tmp/read | wc -c)
-    if [ -s /tmp/read ] || [ "$bytes" -eq 0 ]; then
-        tree_fault=unreadable
-        tree_message="$tree_init cannot be read"
-        if IFS= read -r reason < /tmp/read; then
-            # "head: FILE: REASON"
-            reason=${reason#head: }
-            tree_message="${reason#"$nfs_root"}"
-        fi
-        return 1
-    fi
+    read_files "$@" || return 1
     [ -x "$init_file" ] && return 0
     tree_fault=no-init
     tree_message="$tree_init is not executable"
@@ -134,5 +148,5 @@ check_listing() {
 
 # check_tree: of $nfs_root; sets tree_fault and tree_message where it fails.
 check_tree() {
-    check_owner && find_init && check_init && check_listing
+    check_owner && find_init && check_init && check_program && check_listing
 }

@@ -23,6 +23,7 @@ class NfsSettings:
 
     `exports` maps the path that clients mount to the folder on this machine. With
     `numeric_owners` false, clients without idmapd see every file as owned by nobody.
+    With `clients` (addresses, networks), nobody else may mount anything.
     """
 
     exports: Mapping[str, Path]
@@ -31,6 +32,7 @@ class NfsSettings:
     numeric_owners: bool = True
     read_only: bool = True
     squash: str = "No_Root_Squash"
+    clients: tuple[str, ...] = ()
     port: int = 2049
     graceless: bool = True
     log_level: str = "EVENT"
@@ -39,6 +41,10 @@ class NfsSettings:
 def _export(number: int, pseudo: str, folder: Path, settings: NfsSettings) -> str:
     protocols = ", ".join(str(version) for version in settings.versions)
     access = "RO" if settings.read_only else "RW"
+    allowed = ""
+    if settings.clients:
+        allowed = f"CLIENT {{ Clients = {', '.join(settings.clients)}; Access_Type = {access}; }}"
+        access = "None"
     return f"""
 EXPORT {{
     Export_Id = {number};
@@ -51,6 +57,7 @@ EXPORT {{
     Transports = TCP, UDP;
     PrivilegedPort = false;
     FSAL {{ Name = VFS; }}
+    {allowed}
 }}
 """
 

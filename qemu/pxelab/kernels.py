@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import run
+from .archive import FETCH_SECONDS, Apt
 from .errors import LabError
 from .trees import cache_folder, locked, mirror
 
 RECIPE = 1
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-FETCH_SECONDS = 600.0
 DEPMOD_SECONDS = 120.0
 # What the meta package leads to: signed images, and in newer suites the modules beside them.
 _PACKAGE = re.compile(r"linux-(?:image|modules|binary)-\S+")
@@ -76,30 +75,9 @@ def _make(kernel: Kernel) -> None:
 
 def _fetch(root: Path, kernel: Kernel) -> list[Path]:
     """Return the packages of a kernel, fetched into the new folder `root`."""
-    for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial",
-                 "var/cache/apt/archives/partial", "var/lib/dpkg", "packages"):  # fmt: skip
-        (root / name).mkdir(parents=True)
-    (root / "var/lib/dpkg/status").touch()
-    source = f"deb [arch={kernel.architecture} signed-by={KEYRING}] {mirror()} {kernel.suite} main\n"
-    (root / "etc/apt/sources.list").write_text(source)
-    options = [
-        f"Dir={root}",
-        f"Dir::State::status={root}/var/lib/dpkg/status",
-        f"APT::Architecture={kernel.architecture}",
-        f"APT::Architectures={kernel.architecture}",
-        "APT::Sandbox::User=root",  # the folder is closed to apt's own user
-        "Acquire::Languages=none",
-        "Acquire::Check-Valid-Until=false",  # lists of suites that still grow may be past that date
-    ]
-    words = [word for option in options for word in ("-o", option)]
-    run.run(["apt-get", *words, "-q", "update"], timeout=FETCH_SECONDS)
-    wanted = ["--recurse", "--important", f"linux-image-{kernel.architecture}"]
-    said = run.run(["apt-cache", *words, "depends", *wanted], timeout=FETCH_SECONDS).stdout.decode()
+    apt = Apt(root, "deb", mirror(), kernel.suite, kernel.architecture)
+    said = apt.cache("depends", "--recurse", "--important", f"linux-image-{kernel.architecture}")
     names = sorted({line for line in said.splitlines() if _PACKAGE.fullmatch(line)})
     if not names:
         raise LabError(f"{mirror()} {kernel.suite}: no package linux-image-{kernel.architecture}")
-    # apt-get download writes into the working folder.
-    script = 'cd "$1" && shift && exec apt-get "$@"'
-    arguments = [str(root / "packages"), *words, "-q", "download", *names]
-    run.run(["sh", "-c", script, "sh", *arguments], timeout=FETCH_SECONDS)
-    return sorted((root / "packages").glob("*.deb"))
+    return [path for path in apt.get("download", *names) if path.suffix == ".deb"]

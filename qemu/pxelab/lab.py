@@ -14,6 +14,7 @@ from . import rpc
 from .console import OnLine
 from .dnsmasq import DhcpSettings, Dnsmasq
 from .errors import LabError
+from .faulty import FaultyNfs
 from .ganesha import Ganesha, NfsSettings
 from .machine import Machine
 from .namespace import Namespace, Process
@@ -25,6 +26,7 @@ NETWORK = "10.77.0"
 SERVER = f"{NETWORK}.1"
 USER_SERVER = "10.0.2.2"
 FIRST_RELAY_PORT = 20000
+HIDDEN_NFS_PORT = 12049
 
 
 class Lab:
@@ -137,6 +139,13 @@ class Lab:
         if start:
             server.start()
         return server
+
+    def faulty_nfs(self, exports: Mapping[str, Path]) -> tuple[FaultyNfs, Ganesha]:
+        """Return a relay that fails reads on demand, and the NFS server (version 4) behind it."""
+        server = self.ganesha(exports, port=HIDDEN_NFS_PORT)
+        relay = FaultyNfs(self, HIDDEN_NFS_PORT)
+        relay.start()
+        return relay, server
 
     def dnsmasq(self, *, start: bool = True, **settings: Any) -> Dnsmasq:
         """Return a DHCP, DNS and TFTP server on a bridge (settings: DhcpSettings)."""

@@ -26,8 +26,13 @@ def _publish(source: Path, folder: Path, name: str) -> None:
     target.chmod(0o644)
 
 
-def pxelinux(folder: Path, kernel: Path, initrds: tuple[Path, ...], append: str) -> NetbootFolder:
-    """Fill a folder for BIOS clients; initrds are loaded one after another, as one."""
+def pxelinux(
+    folder: Path, kernel: Path, initrds: tuple[Path, ...], append: str, *, ipappend: int = 0
+) -> NetbootFolder:
+    """Fill a folder for BIOS clients; initrds are loaded one after another, as one.
+
+    With `ipappend` pxelinux adds what it knows itself: 1 is `ip=`, 2 is `BOOTIF=`, 3 both.
+    """
     loader = run.need_file(["/usr/lib/PXELINUX/pxelinux.0"], "pxelinux.0", "pxelinux")
     library = run.need_file([f"{_SYSLINUX}/ldlinux.c32"], "ldlinux.c32", "syslinux-common")
     _publish(loader, folder, "pxelinux.0")
@@ -37,7 +42,7 @@ def pxelinux(folder: Path, kernel: Path, initrds: tuple[Path, ...], append: str)
     config.parent.mkdir()
     config.write_text(
         "default pxeinit\nlabel pxeinit\n"
-        f"  kernel {_KERNEL}\n  initrd {','.join(names)}\n  append {append}\n",
+        f"  kernel {_KERNEL}\n  initrd {','.join(names)}\n  append {append}\n  ipappend {ipappend}\n",
         encoding="utf-8",
     )
     return NetbootFolder(folder, "/pxelinux.0")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 DHCP_PORT = 67  # the server's, RFC 2131
+_LISTEN = "0A"  # TCP_LISTEN, as proc_net_tcp shows it
 
 
 class Server:
@@ -39,5 +40,13 @@ class Server:
 
     def has_udp(self, port: int) -> bool:
         """Say whether a UDP socket of the laboratory is bound to the port (proc_net_udp)."""
-        table = Path(f"/proc/{self._lab.space.pid}/net/udp").read_text()
-        return any(f":{port:04X} " in line for line in table.splitlines())
+        return self._has_socket("udp", port)
+
+    def has_tcp(self, port: int) -> bool:
+        """Say the same of a TCP socket that listens."""
+        return self._has_socket("tcp", port, f":{0:04X} {_LISTEN} ")
+
+    def _has_socket(self, kind: str, port: int, *more: str) -> bool:
+        table = Path(f"/proc/{self._lab.space.pid}/net/{kind}").read_text()
+        wanted = (f":{port:04X} ", *more)
+        return any(all(word in line for word in wanted) for line in table.splitlines())

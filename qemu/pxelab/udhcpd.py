@@ -16,9 +16,12 @@ READY_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class UdhcpdSettings:
-    """What udhcpd says: `root_path` is DHCP option 17, `lease` in seconds."""
+    """What udhcpd says: `root_path` is DHCP option 17, `lease` in seconds.
 
-    root_path: str
+    Without a `root_path` it is the box that a provider hands out: addresses, a router, DNS and no more.
+    """
+
+    root_path: str | None
     lease: int = 60
     bridge: str = "br0"
 
@@ -50,19 +53,19 @@ class Udhcpd(Server):
 
     def _configuration(self) -> str:
         network = self._lab.network(self.settings.bridge)
+        boot = (f"siaddr {network}.1", f"option rootpath {self.settings.root_path}")
         return "\n".join(
             (
+                *(boot if self.settings.root_path is not None else ()),
                 f"start {network}.100",
                 f"end {network}.199",
                 f"interface {self.settings.bridge}",
                 f"lease_file {self.folder / 'leases'}",
                 f"pidfile {self.folder / 'udhcpd.pid'}",
                 "min_lease 10",
-                f"siaddr {network}.1",
                 "option subnet 255.255.255.0",
                 f"option router {network}.1",
                 f"option dns {network}.1",
-                f"option rootpath {self.settings.root_path}",
                 f"option lease {self.settings.lease}",
                 "",
             )

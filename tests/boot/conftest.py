@@ -1,7 +1,8 @@
 """Trees, images and laboratories for the boot tests.
 
 Trees come from the cache, images are built once a test run by the installed command, also
-when several workers want the same one. Logs of failed tests stay in results/boot/TEST/.
+when several workers want the same one. Logs of failed tests stay in results/boot/TEST/, and
+results/boot/matrix.md has how each machine ended (matrix.py).
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pxelab import Lab, Tree, trees
+from tests.boot import matrix
 
 BUILD_SECONDS = 300
 TAIL_LINES = 60
@@ -35,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(
                     pytest.mark.skip(reason="boot tests make network namespaces: run them as root")
                 )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Make the table of how the machines ended, once all workers are done."""
+    if not hasattr(session.config, "workerinput"):
+        matrix.write(RESULTS)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -117,5 +125,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     shutil.rmtree(results, ignore_errors=True)
     with Lab.open(results) as laboratory:
         yield laboratory
+        consoles = [[line for _, line in machine.console.lines] for machine in laboratory.machines]
+    if consoles:
+        passed = not item.stash.get(_failed, False)
+        matrix.note(RESULTS, item.path.name, item.name, consoles, passed)
     if not item.stash.get(_failed, False):
         shutil.rmtree(results, ignore_errors=True)

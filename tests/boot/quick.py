@@ -5,6 +5,7 @@ alone, the same tree gets a script for an init: it runs in the root that the cli
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ EXPORT = "/netboot/pxeclient"
 INIT = "usr/local/sbin/report"
 BOOT_SECONDS = 120.0
 RESULTS = Path(os.environ.get("MKPXEINIT_RESULTS", Path(__file__).parents[2] / "results")) / "boot"
+KERNEL_LINE = re.compile(r"\[ *\d+\.\d{6}\] ")  # it speaks when it wants to
 SECTIONS = {
     "state": "cat /run/pxeinit/state",
     "log": "cat /run/pxeinit/log",
@@ -84,7 +86,7 @@ def read_report(machine: RunningMachine, timeout: float = BOOT_SECONDS) -> Repor
             name, lines = line[2:-2], []
         elif name is not None and line == f"<</{name}>>":
             sections[name], name = "\n".join(lines), None
-        elif name is not None:
+        elif name is not None and not KERNEL_LINE.match(line):
             lines.append(line)
     report = Report(sections, machine)
     _note_times(report.state)

@@ -1,12 +1,12 @@
 """The network in the ways in which it fails or is odd: each case ends in a running system or in its code."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from pxelab import SERVER, Lab, Loss, Machine, Nic, Tree, Voice
+from pxelab import SERVER, Lab, Loss, Machine, Nic, Tree, Voice, busyboxes
 from pxelab.odd import ROOT_PATH, ROUTER
 from pxelab.running import RunningMachine
 from tests.boot.quick import EXPORT, Report, read_report, reporting_tree
@@ -14,7 +14,12 @@ from tests.boot.quick import EXPORT, Report, read_report, reporting_tree
 ROOT = (ROOT_PATH, EXPORT.encode())
 DISCOVER, REQUEST, DECLINE = 1, 3, 4
 GOOD = Voice(SERVER, ("10.77.0.150",), (ROOT,))
-ADDRESSES = {"addresses": "ip -4 -o address show", "routes": "ip route", "up": "ip -o link show up"}
+ADDRESSES = {
+    "addresses": "ip -4 -o address show",
+    "addresses6": "ip -6 -o address show",
+    "routes": "ip route",
+    "up": "ip -o link show up",
+}
 
 
 def switch_on(
@@ -268,3 +273,41 @@ def test_ipv6_by_router_advertisements(lab: Lab, bookworm: Tree, bookworm_image:
     report = read_report(switch_on(lab, bookworm, bookworm_image, append=append))
     assert report.state["root.address"] == "fd00:77::1"
     assert "inet " not in report.sections["addresses"].replace("inet 127.0.0.1", "")
+
+
+@pytest.mark.long
+def test_ipv6_by_dhcp(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
+    """A busybox with udhcpc6; the address, the name server and its search list come by DHCPv6."""
+    image = build_image(bookworm, "--busybox", str(busyboxes.with_udhcpc6()))
+    lab.ip("addr add fd00:77::1/64 dev br0 nodad")
+    lines = (
+        "enable-ra",
+        "dhcp-range=fd00:77::100,fd00:77::1ff,64,600",
+        "dhcp-option=option6:dns-server,[fd00:77::1]",
+        "dhcp-option=option6:domain-search,lab",
+    )
+    dhcp = lab.dnsmasq(dhcp=False, lines=lines, names={"nfs.lab": "fd00:77::1"})
+    machine = switch_on(lab, bookworm, image, append=f"ip=dhcp6 nfsroot=nfs:{EXPORT}")
+    report = read_report(machine)
+    assert report.state["root.address"] == "fd00:77::1"
+    assert "code" not in report.state
+    assert "inet6 fd00:77::1" in report.sections["addresses6"]
+    assert "inet " not in report.sections["addresses"].replace("inet 127.0.0.1", "")
+    assert report.sections["resolv.conf"].splitlines() == [
+        "search lab",
+        "nameserver fd00:0077:0000:0000:0000:0000:0000:0001",
+    ]
+    assert "DHCPREPLY(br0) fd00:77::1" in dhcp.said()
+    assert "the DHCPv6 lease of eth0 has an end and is not renewed" in report.sections["log"]
+
+
+@pytest.mark.long
+def test_no_dhcpv6_server(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
+    """Named; router advertisements, which come later, are taken as well."""
+    image = build_image(bookworm, "--busybox", str(busyboxes.with_udhcpc6()))
+    lab.ip("addr add fd00:77::1/64 dev br0 nodad")
+    append = f"ip=dhcp6 nfsroot=[fd00:77::1]:{EXPORT}"
+    machine = switch_on(lab, bookworm, image, append=append)
+    machine.expect(r"PXE-INIT-lease-none: no IPv6 address on eth0", 90)
+    lab.dnsmasq(dhcp=False, lines=("dhcp-range=fd00:77::,ra-only", "enable-ra"))
+    assert read_report(machine).state["root.address"] == "fd00:77::1"

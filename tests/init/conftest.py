@@ -6,6 +6,7 @@ import pytest
 
 from tests.init.fakeroot import ALWAYS, SOMETIMES, FakeRoot
 from tests.init.parts import SHELLS, Parts
+from tests.init.programs import PROGRAM
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +33,7 @@ def booting(root: FakeRoot) -> FakeRoot:
 
 def plant_tree(root: FakeRoot) -> None:
     """Put a small system tree where NFS will be mounted."""
-    root.write("nfsroot/sbin/init", "#!/bin/sh", 0o755)
+    root.write("nfsroot/sbin/init", PROGRAM, 0o755)
     for name in ("usr/bin", "etc", "var/lib", "root"):
         root.folder(f"nfsroot/{name}")
     root.write("nfsroot/usr/bin/env", "#!/bin/sh", 0o755)

@@ -128,8 +128,39 @@ def test_what_udhcpc_spoilt_is_dropped(root: FakeRoot, name: str) -> None:
 def test_an_ipv6_address(root: FakeRoot) -> None:
     event(root, {"interface": "eth0", "ipv6": "fd00::5"})
     assert lease(root) == {"address6": "fd00::5/128"}
-    assert event(root, {"interface": "eth0", "ipv6": "fd00::$(touch /canary)"}).status == 1
-    assert lease(root) == {}
+    for bad in (
+        "fd00::$(touch /canary)",
+        "fe80::1",
+        "ff02::1",
+        "::",
+        "::1",
+        "0000:0000:0000:0000:0000:0000:0000:0001",
+        "0:0:0:0:0:0:0:0",
+        "10.0.0.1",
+        "fd00:::1",
+        "x",
+        "a" * 60,
+    ):
+        said = event(root, {"interface": "eth0", "ipv6": bad})
+        assert said.status == 1
+        assert "is not one that a host can have" in said.warnings[0]
+        assert lease(root) == {}
+
+
+def test_what_comes_with_an_ipv6_address(root: FakeRoot) -> None:
+    values = {
+        "lease": "600",
+        "dns": "fd00::1 $(touch /canary) 10.0.0.1 fd00::2",
+        "search": "lab ../x a_b",
+        "router": "1",
+    }
+    said = event(root, {"interface": "eth0", "ipv6": "fd00::5", **values})
+    kept = {"address6": "fd00::5/128", "dns": "fd00::1 fd00::2", "search": "lab"}
+    assert lease(root) == kept
+    assert len(said.warnings) == 5
+    for time in ("never", "4294967295", "$(touch /canary)"):
+        event(root, {"interface": "eth0", "ipv6": "fd00::6", "lease": time})
+        assert lease(root).get("lease-seconds", "no") == (time if time == "4294967295" else "no")
 
 
 OTHERS = {

@@ -337,6 +337,19 @@ def test_dns_has_a_deadline(root: FakeRoot) -> None:
     assert root.calls("timeout") == [["-s", "KILL", "10", "nslookup", "-type=a", "nfs.lab"]]
 
 
+def test_failures_wait_longer_each_time_though_dhcp_answers(booting: FakeRoot) -> None:
+    """A server that refuses a thousand clients is not asked by each of them every second."""
+    booting.refuse("Permission denied")
+    said = booting.boot()
+    assert said.status == -9
+    asked = [words for words in booting.calls("timeout") if "head" in words]
+    delays = [int(words[0]) for words in asked]
+    assert len(delays) < 25
+    assert delays[0] <= 2
+    assert all(30 <= delay <= 60 for delay in delays[6:])
+    assert len(delays) > 8
+
+
 def test_after_a_failure_dhcp_is_asked_again(booting: FakeRoot) -> None:
     booting.dhcp(values={"ip": "10.0.2.15", "serverid": "10.0.2.2", "rootpath": "/mended"})
     event = "env ip=10.0.2.15 interface=eth0 /lib/pxeinit/dhcp-event bound"

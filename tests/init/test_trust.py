@@ -4,6 +4,7 @@ import pytest
 
 from tests.init.conftest import plant_tree
 from tests.init.fakeroot import FakeRoot, Result
+from tests.init.programs import PROGRAM
 from tests.init.test_root import ALL, phase, versions
 
 MOUNTSTATS = """device rootfs mounted on / with fstype rootfs
@@ -144,7 +145,7 @@ def test_without_mountstats_there_are_none(root: FakeRoot) -> None:
 
 
 def test_a_tree_whose_folders_are_all_empty(root: FakeRoot) -> None:
-    root.write("nfsroot/init", "x", 0o755)
+    root.write("nfsroot/init", PROGRAM, 0o755)
     root.folder("nfsroot/usr/bin")
     said = phase(root, "nfsroot=10.0.2.2:/srv,vers=3 init=/init")
     assert said.reports("PXE-INIT-root-listing")
@@ -152,7 +153,7 @@ def test_a_tree_whose_folders_are_all_empty(root: FakeRoot) -> None:
 
 
 def test_names_that_begin_with_a_dot_or_lead_nowhere_are_entries(root: FakeRoot) -> None:
-    root.write("nfsroot/sbin/init", "x", 0o755)
+    root.write("nfsroot/sbin/init", PROGRAM, 0o755)
     root.link("nfsroot/etc/only", "/nowhere")
     assert check(root) == "good: /sbin/init"
 
@@ -169,7 +170,7 @@ def test_names_that_begin_with_a_dot_or_lead_nowhere_are_entries(root: FakeRoot)
     ],
 )
 def test_init_is_found(root: FakeRoot, place: str, cmdline: str) -> None:
-    root.write(f"nfsroot/{place}", "x", 0o755)
+    root.write(f"nfsroot/{place}", PROGRAM, 0o755)
     root.write("nfsroot/etc/fstab", "x")
     root.write("proc/cmdline", cmdline)
     assert check(root, "read_params; check_tree") == f"good: /{place}"
@@ -196,7 +197,7 @@ def test_init_is_found(root: FakeRoot, place: str, cmdline: str) -> None:
 def test_links_to_init_are_followed_inside_the_tree(
     root: FakeRoot, links: dict[str, str], good: bool
 ) -> None:
-    root.write("nfsroot/lib/systemd/systemd", "x", 0o755)
+    root.write("nfsroot/lib/systemd/systemd", PROGRAM, 0o755)
     root.write("nfsroot/etc/fstab", "x")
     for place, target in links.items():
         root.link(f"nfsroot/{place}", target)
@@ -209,7 +210,7 @@ def test_links_to_init_are_followed_inside_the_tree(
 
 def test_a_link_that_cannot_be_read_leads_nowhere(root: FakeRoot) -> None:
     root.link("nfsroot/sbin", "usr")
-    root.write("nfsroot/usr/init", "x", 0o755)
+    root.write("nfsroot/usr/init", PROGRAM, 0o755)
     root.fake("readlink", fails=1)
     assert root.run("resolve_in_tree /nfsroot /sbin/init || echo none").console == "none\n"
 
@@ -246,7 +247,7 @@ def test_links_may_have_any_name(root: FakeRoot, name: str) -> None:
 def test_a_tree_without_an_init(root: FakeRoot, mode: int | None, cmdline: str, text: str) -> None:
     root.write("nfsroot/etc/fstab", "x")
     if mode is not None:
-        root.write("nfsroot/sbin/init", "x", mode)
+        root.write("nfsroot/sbin/init", PROGRAM, mode)
     said = phase(root, f"nfsroot=10.0.2.2:/srv {cmdline}")
     assert said.reports("PXE-INIT-root-no-init")
     assert f"why: NFS 4.2: {text}" in said.console
