@@ -64,7 +64,12 @@ def recover(tree: Tree, leave: frozenset[str], say: Say) -> Tree:
                 ) from error
         return tree
     if not record.open:
-        return tree
+        if record.steps:
+            # Killed while it saved what it would have replaced.
+            records.clean(tree.writer, {str(step.number) for step in record.steps})
+            return tree
+        records.forget(tree.writer, record)
+        return replace(tree, record=None)
     say(f"an earlier run was interrupted: its {len(record.open)} steps are taken back first")
     numbers = frozenset(s.number for s in record.steps if s.number in record.open and s.change not in leave)
     return replace(tree, record=_take_back(tree, record, numbers, numbers, say))
@@ -181,8 +186,13 @@ def _check(tree: Tree, record: Record, steps: Sequence[Step]) -> None:
         elif step.kind == "folder":
             fits = _kind(see(step.path)) in (None, "folder")
         else:
-            fits = _same(see(step.path), step.after) or _same(see(step.path), step.before)
-            now[step.path] = step.before
+            seen = see(step.path)
+            fits = _same(seen, step.after)
+            if fits:
+                now[step.path] = step.before
+            else:
+                # Taken back already, by a run that was killed; perhaps with steps before it.
+                fits = any(_same(seen, s.before) for s in steps if s.path == step.path)
         if not fits:
             raise PrepareError(
                 f"{tree.show(step.path)}: changed since it was prepared; put it back, or leave it as it is: "
@@ -213,7 +223,7 @@ def _revert(tree: Tree, record: Record, step: Step, say: Say) -> None:
         writer.set_time(step.to.parent, step.to_time)
     elif step.kind == "folder":
         _remove_folder(tree, step, say)
-    elif not _same(now, step.before):
+    elif _same(now, step.after):
         before = step.before
         if before is None:
             writer.remove(step.path)

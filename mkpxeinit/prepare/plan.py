@@ -56,9 +56,7 @@ class _Planner:
             self._moved.add(path)
             return
         if before is not None and before.kind not in ("file", "link"):
-            raise PrepareError(
-                f"{self._show(path)}: is no file; look at it, or leave it as it is: --skip {change}"
-            )
+            raise PrepareError(f"{self._show(path)}: is no file; mend it, or --skip {change}")
         if isinstance(edit, Write):
             kept = before if before is not None and before.kind == "file" else None
             digest = hashlib.sha256(edit.data).hexdigest()
