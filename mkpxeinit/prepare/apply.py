@@ -32,7 +32,8 @@ class Tree:
 
     def show(self, path: PurePosixPath) -> str:
         """Return a path as messages name it."""
-        return printable(f"{self.name.rstrip('/')}/{path}")
+        inside = "" if path == PurePosixPath() else path
+        return printable(f"{self.name.rstrip('/')}/{inside}")
 
 
 @contextmanager
@@ -56,8 +57,7 @@ def recover(tree: Tree, leave: frozenset[str], say: Say) -> Tree:
         if tree.writer.see(records.FOLDER) is not None:
             # Killed before the first step, or after the last one.
             try:
-                records.clean(tree.writer, set())
-                tree.writer.remove_folder(records.FOLDER)
+                records.discard(tree.writer, 0)
             except OSError as error:
                 raise PrepareError(
                     f"{tree.show(records.FOLDER)}: {os_cause(error)}, and no record in it: remove it"
@@ -103,12 +103,25 @@ def apply(tree: Tree, steps: Sequence[Planned], say: Say) -> None:
             _make(tree, opened_record, each)
         records.store(writer, replace(opened_record, open=frozenset()))
     except BaseException as error:
-        _take_back(tree, stage, frozenset(reached), stage.open, say)
+        _abandon(tree, stage, frozenset(reached), say)
         if isinstance(error, OSError):
-            raise PrepareError(
-                f"{tree.show(PurePosixPath())}: {os_cause(error)}; nothing was changed"
-            ) from error
+            where = tree.show(PurePosixPath())
+            raise PrepareError(f"{where}: {os_cause(error)}; nothing was changed") from error
         raise
+
+
+def _abandon(tree: Tree, record: Record, reached: frozenset[int], say: Say) -> None:
+    """Take back the steps that were reached, and what was prepared for the others."""
+    try:
+        if tree.record is None and not reached:
+            records.discard(tree.writer, record.tree_time)
+        else:
+            _take_back(tree, record, reached, record.open, say)
+    except OSError as error:
+        raise PrepareError(
+            f"{tree.show(PurePosixPath())}: {os_cause(error)}, and what was done could not be taken back; "
+            "mend this and run mkpxeinit prepare --undo"
+        ) from error
 
 
 def _expect(tree: Tree, step: Step) -> None:

@@ -67,7 +67,5 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> tuple[Change, ...]:
     """Return the changes named in `only` (if empty, all) without `skip`; UsageError for an unknown name."""
     for name in (*only, *skip):
         if name not in NAMES:
-            raise UsageError(
-                f"no change is called {printable(repr(name))}; mkpxeinit prepare --list names them"
-            )
+            raise UsageError(f"no change is called {printable(repr(name))}; see mkpxeinit prepare --list")
     return tuple(c for c in CHANGES if (not only or c.name in only) and c.name not in skip)

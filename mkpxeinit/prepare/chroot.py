@@ -26,7 +26,10 @@ mount -t tmpfs tmpfs /mnt/root/dev
 mknod -m 666 /mnt/root/dev/null c 1 3
 mount -t proc proc /mnt/root/proc
 chroot /mnt/root "$@" >&2
-! [ -L "/mnt/upper/$output" ] && [ -f "/mnt/upper/$output" ]
+if [ -L "/mnt/upper/$output" ] || ! [ -f "/mnt/upper/$output" ]; then
+    echo "it made no file /$output" >&2
+    exit 1
+fi
 exec cat "/mnt/upper/$output"
 """
 _UNSHARE = (

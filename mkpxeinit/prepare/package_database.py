@@ -53,8 +53,8 @@ def propose(view: View) -> Proposal:
             notes.append(f"/{source} stays, and is copied by clients: systemd-tmpfiles wants a folder there")
         elif view.kind(target) is not None:
             notes.append(f"/{source} stays: /{target} is there already")
-        elif not view.same_device(source, "usr/lib"):
-            notes.append(f"/{source} stays: it is on another file system than /usr")
+        elif not view.can_move(source, "usr/lib"):
+            notes.append(f"/{source} stays: it cannot be moved to /usr, another file system or an overlay")
         else:
             edits += [Move(path(source), path(target)), Link(path(source), f"/{target}")]
     return Proposal(tuple(edits), tuple(notes))

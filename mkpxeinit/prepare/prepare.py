@@ -33,13 +33,9 @@ def open_tree(path: Path) -> Sysroot:
     """Return the tree; SysrootError or PrepareError if it is none that can be prepared."""
     sysroot = Sysroot.open(path)
     if not sysroot.is_dir("etc"):
-        raise PrepareError(
-            f"{sysroot.show('etc')}: no such folder; give that of an installed system with --sysroot"
-        )
+        raise PrepareError(f"{sysroot.show('etc')}: no such folder; is --sysroot an installed system?")
     if os.path.samestat(sysroot.root.stat(), Path("/").stat()):
-        raise PrepareError(
-            "this machine's own root cannot be prepared: clients need a copy of it; give that one"
-        )
+        raise PrepareError("this machine's own root cannot be prepared; give a copy of it")
     return sysroot
 
 

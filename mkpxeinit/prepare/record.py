@@ -124,9 +124,18 @@ def forget(writer: Writer, record: Record) -> None:
     kept = {str(step.number) for step in record.steps}
     clean(writer, kept)
     if not record.steps:
+        discard(writer, record.tree_time)
+
+
+def discard(writer: Writer, tree_time: int) -> None:
+    """Remove all that is ours, if it is there; the tree's root gets its time back, unless that is 0."""
+    if writer.see(FOLDER) is None:
+        return
+    clean(writer, set())
+    with suppress(FileNotFoundError):
         writer.remove(_FILE)
-        writer.remove_folder(FOLDER)
-        writer.set_time(PurePosixPath(), record.tree_time)
+    writer.remove_folder(FOLDER)
+    writer.set_time(PurePosixPath(), tree_time)
 
 
 def clean(writer: Writer, kept: set[str]) -> None:

@@ -86,12 +86,26 @@ class View:
             raise PrepareError(f"{self.sysroot.show(folder)}: more than {MAX_NAMES} entries")
         return tuple(name for name in found if fnmatch.fnmatchcase(name, pattern))
 
-    def same_device(self, path: str, other: str) -> bool:
-        """Say whether a folder can be renamed from `path` to the existing folder `other`."""
+    def can_move(self, path: str, other: str) -> bool:
+        """Say whether a folder can be renamed from `path` to the existing folder `other`, rename(2).
+
+        Not from one file system to another, and not in an overlay, where folders of a lower layer refuse.
+        """
         try:
-            return os.lstat(self.sysroot.resolve(path)).st_dev == os.lstat(self.sysroot.resolve(other)).st_dev
+            devices = {os.lstat(self.sysroot.resolve(each)).st_dev for each in (path, other)}
         except (OSError, SysrootError):
             return False
+        return len(devices) == 1 and not devices & _overlays()
+
+
+def _overlays() -> set[int]:
+    """Return the devices of this machine's overlays (proc_pid_mountinfo(5))."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return set()
+    words = [line.split() for line in lines if " - overlay " in line]
+    return {os.makedev(*map(int, each[2].split(":"))) for each in words}
 
 
 def lines_of(text: str) -> list[str]:

@@ -1,14 +1,25 @@
 """Prepare on the layouts of five distributions, and on real Debian trees: what is done, twice, and back."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from mkpxeinit.prepare import view
 from pxelab import LabError, trees
 from tests.unit.distributions import ALL
 from tests.unit.prepared import do, snapshot, undo
 from tests.unit.small import make_tree
+
+
+@pytest.fixture(autouse=True)
+def any_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is killed here is a process, not the machine."""
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    # In an overlay too, what was made in it can be moved.
+    monkeypatch.setattr(view, "_overlays", set)
+
 
 COMMON = {"resolv.conf", "fstab", "machine-id", "ssh-host-keys", "fsck", "network-root", "dev-archive"}
 SYSTEMD = COMMON | {"identity", "hardware", "logs", "timers"}
