@@ -1,5 +1,7 @@
 """SSH host keys: none in the tree; each client has its own, sshd(8), ssh-keygen(1)."""
 
+import fnmatch
+
 from mkpxeinit.prepare.change import Change, Edit, Link, Proposal, Remove, drop_in, path
 from mkpxeinit.prepare.systemd import ETC, has_systemd, units
 from mkpxeinit.prepare.view import View
@@ -29,7 +31,7 @@ def propose(view: View) -> Proposal:
 
 
 def _makes_keys(view: View) -> bool:
-    there = [name for pattern in _MAKE_KEYS for name in view.names("usr/lib/systemd/system", pattern)]
+    there = [name for name in units(view) for pattern in _MAKE_KEYS if fnmatch.fnmatchcase(name, pattern)]
     if has_systemd(view):
         return bool(there) or view.exists(_SCRIPTS[0])
     return view.exists("sbin/openrc", "usr/sbin/openrc", "sbin/openrc-run") and view.exists(*_SCRIPTS[1:])

@@ -14,6 +14,7 @@ from mkpxeinit.prepare import ifupdown, package_database, timers, view, wicked
 from mkpxeinit.prepare.catalogue import CHANGES, NAMES
 from mkpxeinit.prepare.fstab import reason_against
 from tests.unit.distributions import DAILY, MACHINE_ID, SYSTEMD, UNIT, wanted
+from tests.unit.doc_blocks import DOCS
 from tests.unit.prepared import do, notes
 from tests.unit.small import Link, Tree, make_tree
 
@@ -554,3 +555,8 @@ def test_boot_databases_without_chroot(tmp_path: Path) -> None:
     ]
     (tmp_path / "tree/etc/ld.so.cache").touch()
     assert notes(tmp_path / "tree", "boot-databases") == []
+
+
+def test_the_page_names_each_change() -> None:
+    """docs/prepare.md has one row for each, in the order of --list."""
+    assert tuple(re.findall(r"^\| `([a-z.-]+)` \|", (DOCS / "prepare.md").read_text(), re.M)) == NAMES

@@ -83,7 +83,8 @@ def test_debian(suite: str, tmp_path: Path) -> None:
     except LabError as error:
         pytest.skip(str(error))
     root = tmp_path / "tree"
-    for part in PARTS:
+    # Debian 11 has a real /lib beside /usr/lib.
+    for part in (*PARTS, *(() if (source / "lib").is_symlink() else ("lib/systemd",))):
         (root / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(source / part, root / part, symlinks=True, ignore=_no_devices)
     for part in PROGRAMS:
@@ -92,9 +93,8 @@ def test_debian(suite: str, tmp_path: Path) -> None:
             (root / part).touch()
     before = snapshot(root)
     done = do(root)
-    assert {"resolv.conf", "fsck", "network-root", "package-jobs", "logs", "timers", "dev-archive"} <= set(
-        done
-    )
+    assert {"resolv.conf", "fsck", "network-root", "logs", "timers", "dev-archive"} <= set(done)
+    assert "package-jobs" in done
     once = snapshot(root)
     assert do(root) == {}
     assert snapshot(root) == once
