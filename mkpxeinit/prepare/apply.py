@@ -71,7 +71,7 @@ def recover(tree: Tree, leave: frozenset[str], say: Say) -> Tree:
         records.forget(tree.writer, record)
         return replace(tree, record=None)
     say(f"an earlier run was interrupted: its {len(record.open)} steps are taken back first")
-    numbers = frozenset(s.number for s in record.steps if s.number in record.open and s.change not in leave)
+    numbers = _with_folders(record, lambda step: step.number in record.open and step.change not in leave)
     return replace(tree, record=_take_back(tree, record, numbers, numbers, say))
 
 
@@ -156,10 +156,26 @@ def undo(tree: Tree, changes: frozenset[str], say: Say) -> int:
     """Take back all steps of `changes`; return how many. PrepareError, with nothing done, if they cannot."""
     if tree.record is None:
         return 0
-    numbers = frozenset(step.number for step in tree.record.steps if step.change in changes)
+    numbers = _with_folders(tree.record, lambda step: step.change in changes)
     if numbers:
         _take_back(tree, tree.record, numbers, numbers, say)
     return len(numbers)
+
+
+def _with_folders(record: Record, chosen: Callable[[Step], bool]) -> frozenset[int]:
+    """Return the steps that are `chosen`, and the folders made for them, unless others are in these."""
+    files = [step for step in record.steps if step.kind != "folder"]
+    numbers = {step.number for step in files if chosen(step)}
+    for folder in record.steps:
+        if folder.kind == "folder":
+            inside = {step.number for step in files if _is_in(step, folder.path)}
+            if inside <= numbers and (inside or chosen(folder)):
+                numbers.add(folder.number)
+    return frozenset(numbers)
+
+
+def _is_in(step: Step, folder: PurePosixPath) -> bool:
+    return step.path.is_relative_to(folder) or (step.to is not None and step.to.is_relative_to(folder))
 
 
 def _take_back(

@@ -10,7 +10,7 @@ _UNITS = ("systemd-networkd.service", "systemd-networkd.socket")
 
 
 def is_enabled(view: View) -> bool:
-    """Say whether networkd starts: by a link of systemctl enable, or by netplan, which starts it at boot."""
+    """Say whether networkd starts: by a link that systemctl enable makes."""
     if is_masked(view, _UNITS[0]):
         return False
     if view.kind(f"{ETC}/dbus-org.freedesktop.network1.service") is not None:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from mkpxeinit.errors import PrepareError, SysrootError, os_cause
 from mkpxeinit.sysroot import Sysroot, read_regular
 
-MAX_FILE = 16 << 20  # bytes; what is edited or removed are configuration files
+MAX_FILE = 64 << 20  # bytes; the largest is systemd's hwdb.bin, 13 MB
 MAX_NAMES = 100_000
 
 # A program of the tree and its arguments, the file that it writes: returns what it wrote.

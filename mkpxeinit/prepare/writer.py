@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mkpxeinit.errors import PrepareError
+from mkpxeinit.errors import PrepareError, printable
 from mkpxeinit.prepare.view import MAX_FILE
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -97,7 +97,9 @@ class Writer:
                 raise OSError(0, "not a regular file")
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
-            raise PrepareError(f"/{path}: larger than {MAX_FILE} bytes; leave its change away with --skip")
+            raise PrepareError(
+                f"/{printable(path)}: larger than {MAX_FILE} bytes; leave its change away with --skip"
+            )
         return data
 
     def attributes(self, path: PurePosixPath) -> dict[str, bytes]:

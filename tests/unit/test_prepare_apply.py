@@ -296,6 +296,19 @@ def test_files_in_a_folder_of_ours(root: Path) -> None:
     assert (root / "etc/systemd/journald.conf.d/mine.conf").exists()
 
 
+@pytest.mark.parametrize("order", [("logs", "package-database"), ("package-database", "logs")])
+def test_folders_that_two_changes_are_in(root: Path, order: tuple[str, str]) -> None:
+    """Whichever is undone last takes them with it."""
+    make_tree(root, {"var/log/journal/x": "old"})
+    before = snapshot(root)
+    do(root)
+    for name in order:
+        undo(root, name)
+    assert not (root / "usr/lib/mkpxeinit").exists()
+    undo(root)
+    assert snapshot(root) == before
+
+
 def test_only_one_at_a_time(root: Path) -> None:
     descriptor = os.open(root, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -133,7 +133,7 @@ def test_fstab_keeps_its_bytes(tmp_path: Path) -> None:
 def test_a_fstab_of_impossible_size(tmp_path: Path) -> None:
     root = make_tree(tmp_path / "t", {"etc/fstab": "x"})
     os.truncate(root / "etc/fstab", 1 << 30)
-    with pytest.raises(PrepareError, match="etc/fstab: larger than 16777216 bytes; mend it, or"):
+    with pytest.raises(PrepareError, match="etc/fstab: larger than 67108864 bytes; mend it, or"):
         do(root, "fstab")
 
 
