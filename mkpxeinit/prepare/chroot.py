@@ -12,8 +12,8 @@ from mkpxeinit.errors import PrepareError, printable
 from mkpxeinit.prepare.view import MAX_FILE, Run
 
 _SECONDS = 300.0
-# The mounts are made in a namespace of their own, which only a program in it can do. Words are arguments of the
-# script, never a part of it; the tree's path may hold what the options of an overlay do not take.
+# The mounts are made in a namespace of their own, which only a program in it can do. Words are arguments of
+# the script, never a part; the path may hold what the options of an overlay do not take.
 _SCRIPT = r"""
 set -e
 top=$1 output=$2
