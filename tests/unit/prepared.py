@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mkpxeinit.prepare import prepare
 from mkpxeinit.prepare.catalogue import choose
+from tests.unit.small import Tree, make_tree
 
 Entry = tuple[int, int, int, int, bytes]
 
@@ -50,3 +51,16 @@ def undo(root: Path, *only: str, skip: tuple[str, ...] = ()) -> int:
     """Take it back."""
     names = frozenset(change.name for change in choose(only, skip))
     return prepare.undo(prepare.open_tree(root), names, frozenset(skip), lambda text: None)
+
+
+def after(tmp_path: Path, tree: Tree, *only: str) -> Path:
+    """Make the tree and these changes; return the tree."""
+    root = make_tree(tmp_path / "tree", {"etc/os-release": "", **tree})
+    do(root, *only)
+    return root
+
+
+def untouched(tmp_path: Path, tree: Tree, *only: str) -> bool:
+    """Say whether these changes leave the tree alone."""
+    root = make_tree(tmp_path / "tree", {"etc/os-release": "", **tree})
+    return do(root, *only) == {}
