@@ -72,6 +72,8 @@ def command(
         return
     tree = prepare.open_tree(sysroot)
     if listed:
+        if prepare.is_interrupted(tree):
+            _log(f"{tree.show('')}: an earlier run was interrupted; run prepare once more, or --undo")
         for each in prepare.states(tree, changes):
             click.echo(f"{each.change.name:{_WIDTH}}  {each.state:7}  {each.change.reason}")
     elif undo:

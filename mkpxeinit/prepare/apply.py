@@ -184,7 +184,7 @@ def _take_back(
     """Put back what was before `numbers`, last first; forget the steps `gone`; return what is left."""
     steps = [step for step in reversed(record.steps) if step.number in numbers]
     _check(tree, record, steps)
-    records.store(tree.writer, replace(record, open=numbers))
+    records.store(tree.writer, replace(record, open=numbers | gone))
     for step in steps:
         try:
             _revert(tree, record, step, say)
@@ -262,7 +262,10 @@ def _revert(tree: Tree, record: Record, step: Step, say: Say) -> None:
             kept = records.saved(step.number)
             data, attributes = writer.read(kept), writer.attributes(kept)
             if hashlib.sha256(data).hexdigest() != before.content:
-                raise PrepareError(f"{tree.show(kept)}: damaged; /{step.path} cannot be put back from it")
+                raise PrepareError(
+                    f"{tree.show(kept)}: damaged, so that {tree.show(step.path)} cannot go back; mend it, "
+                    f"or leave it as it is: --undo --skip {printable(step.change)}"
+                )
             writer.put_file(step.path, data, before, temporary, attributes)
     writer.set_time(step.path.parent, step.time)
 

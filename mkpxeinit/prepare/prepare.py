@@ -57,6 +57,13 @@ def states(sysroot: Sysroot, changes: Sequence[Change]) -> tuple[State, ...]:
     )
 
 
+def is_interrupted(sysroot: Sysroot) -> bool:
+    """Say whether a run was killed in this tree, and nobody has mended that yet."""
+    with closing(Writer(sysroot.root)) as writer:
+        record = records.load(writer, os.geteuid())
+    return record is not None and bool(record.open)
+
+
 def preview(sysroot: Sysroot, proposals: Proposals) -> tuple[str, ...]:
     """Return the patch that the proposals are; PrepareError after a run that was interrupted."""
     with closing(Writer(sysroot.root)) as writer:

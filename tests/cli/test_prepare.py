@@ -101,6 +101,25 @@ def test_a_patch_has_no_control_characters(run: Run, tmp_path: Path) -> None:
     assert b"\\x1b[2J" in patch and b"\x1b" not in patch
 
 
+def test_an_interrupted_run_is_not_silent(run: Run, debian: Path) -> None:
+    """Killed in the middle: every way to call the command says so, and what to do."""
+    before = snapshot(debian)
+    run("prepare", "--sysroot", debian, "--only", "fstab", "--only", "mtab")
+    path = debian / ".mkpxeinit/record.json"
+    path.write_text(path.read_text().replace('"open": []', '"open": [0]'))
+    words = f"mkpxeinit: {debian}/: an earlier run was interrupted; run prepare once more, or --undo\n"
+    assert run("prepare", "--sysroot", debian, "--list").stderr == words
+    done = run("prepare", "--sysroot", debian, "--dry-run")
+    assert (done.code, done.stdout, done.stderr) == (1, b"", words)
+    done = run("prepare", "--sysroot", debian, "--undo")
+    assert done.code == 0
+    assert done.stderr.splitlines() == [
+        "mkpxeinit: an earlier run was interrupted: its 1 steps are taken back first",
+        f"mkpxeinit: {debian}: as it was",
+    ]
+    assert snapshot(debian) == before
+
+
 def test_only_and_skip(run: Run, debian: Path) -> None:
     run("prepare", "--sysroot", debian, "--only", "fstab", "--only", "logs", "--skip", "logs")
     assert "mkpxeinit:" in (debian / "etc/fstab").read_text()
