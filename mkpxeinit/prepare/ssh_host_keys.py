@@ -40,13 +40,14 @@ def _makes_keys(view: View) -> bool:
 def _units(view: View) -> list[Edit]:
     """Return the two units, and the links that make the tree's SSH servers want them, as far as missing."""
     servers = [name for name in _SERVERS if name in units(view)]
-    before = f"Before={' '.join(servers)}"
     condition = "ConditionPathExistsGlob=!/etc/ssh/ssh_host_*_key"
+    # Sockets come before what services have by default: with that, ssh.socket would wait for itself.
+    early = ("DefaultDependencies=no", "Conflicts=shutdown.target", "After=local-fs.target")
     place = (
         "[Unit]",
         "Description=A place in memory for SSH host keys",
-        "DefaultDependencies=no",
-        "After=local-fs.target",
+        *early,
+        "Before=shutdown.target",
         condition,
         "ConditionPathIsReadWrite=!/etc/ssh",
         "[Service]",
@@ -60,8 +61,9 @@ def _units(view: View) -> list[Edit]:
         "[Unit]",
         "Description=SSH host keys of this client",
         f"Wants={_PLACE}",
+        *early,
         f"After={_PLACE}",
-        before,
+        f"Before=shutdown.target {' '.join(servers)}",
         condition,
         "[Service]",
         "Type=oneshot",

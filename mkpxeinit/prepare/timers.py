@@ -83,7 +83,7 @@ def _cron(view: View) -> tuple[str, ...]:
     ]
     if not (cron or view.exists("etc/periodic")) or not any(not job.startswith(".") for job in jobs):
         return ()
-    return ("cron runs its jobs on all clients at the same minute: look at /etc/crontab",)
+    return ("cron runs its jobs on all clients at the same minute: look at its crontabs",)
 
 
 CHANGE = Change("timers", "all clients would do the same at the same moment, to the same server", propose)

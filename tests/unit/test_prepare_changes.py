@@ -292,7 +292,7 @@ def test_ssh_host_keys(tmp_path: Path) -> None:
     assert [path.name for path in (root / "etc/ssh").iterdir()] == ["ssh_host_rsa_key.mine"]
     unit = root / "etc/systemd/system/mkpxeinit-ssh-keys.service"
     assert "ExecStart=/usr/bin/ssh-keygen -A\n" in unit.read_text()
-    assert "Before=ssh.service\n" in unit.read_text()
+    assert "\nBefore=shutdown.target ssh.service\n" in unit.read_text()
     link = root / "etc/systemd/system/ssh.service.wants/mkpxeinit-ssh-keys.service"
     assert link.read_text() == unit.read_text()
 

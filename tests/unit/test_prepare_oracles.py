@@ -11,7 +11,7 @@ import pytest
 from mkpxeinit.prepare import timers
 from tests.unit.distributions import DEBIAN, FEDORA
 from tests.unit.prepared import do
-from tests.unit.small import make_tree
+from tests.unit.small import Link, Tree, make_tree
 
 
 def said(*words: str | Path, check: bool = True) -> str:
@@ -84,3 +84,31 @@ def test_a_selinux_config_that_sestatus_would_read(tmp_path: Path) -> None:
     do(root, "selinux")
     lines = (root / "etc/selinux/config").read_text().splitlines()
     assert [line for line in lines if line.startswith("SELINUX=")] == ["SELINUX=permissive"]
+
+
+TARGETS = ("local-fs", "sysinit", "sockets", "basic", "multi-user", "shutdown", "umount", "paths", "slices")
+
+
+def test_no_unit_waits_for_itself(tmp_path: Path) -> None:
+    """With ssh.socket enabled too: sockets are started before what services by default come after."""
+    folder = "usr/lib/systemd/system"
+    tree: Tree = {f"{folder}/{name}.target": f"[Unit]\nDescription={name}\n" for name in TARGETS}
+    tree = {
+        **DEBIAN,
+        **tree,
+        f"{folder}/sysinit.target": "[Unit]\nWants=local-fs.target\nAfter=local-fs.target\n",
+        f"{folder}/basic.target": "[Unit]\nRequires=sysinit.target\nWants=sockets.target\n"
+        "After=sysinit.target sockets.target\n",
+        f"{folder}/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n",
+        f"{folder}/ssh@.service": "[Service]\nExecStart=/usr/sbin/sshd -i\nStandardInput=socket\n",
+        f"{folder}/ssh.socket": "[Socket]\nListenStream=22\nAccept=yes\n",
+        f"{folder}/sockets.target.wants/ssh.socket": Link("../ssh.socket"),
+    }
+    root = make_tree(tmp_path / "tree", tree)
+    do(root)
+    words = said("systemd-analyze", f"--root={root}", "verify", "basic.target", "ssh.socket", check=False)
+    assert "cycle" not in words
+    unit = root / "etc/systemd/system/mkpxeinit-ssh-keys.service"
+    unit.write_text(unit.read_text().replace("DefaultDependencies=no\n", ""))
+    words = said("systemd-analyze", f"--root={root}", "verify", "basic.target", "ssh.socket", check=False)
+    assert "Found ordering cycle" in words

@@ -183,7 +183,7 @@ def test_a_masked_timer_needs_no_delay(tmp_path: Path) -> None:
 def test_cron_gets_a_word(tmp_path: Path) -> None:
     make_tree(tmp_path / "tree", {"etc/cron.daily/job": "", "usr/sbin/cron": ""})
     assert notes(tmp_path / "tree", "timers") == [
-        "cron runs its jobs on all clients at the same minute: look at /etc/crontab"
+        "cron runs its jobs on all clients at the same minute: look at its crontabs"
     ]
 
 
