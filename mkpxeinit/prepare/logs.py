@@ -24,7 +24,7 @@ def propose(view: View) -> Proposal:
         lines = ("[Journal]", "Storage=volatile", "RuntimeMaxUse=32M")
         edits.append(drop_in(_FILE, lines, "a client has no disk for a journal."))
     aside = f"{ASIDE}/log/journal"
-    if view.kind(_JOURNAL) == "folder" and view.kind(aside) is None:
+    if view.kind(_JOURNAL) == "folder" and view.names(_JOURNAL) and view.kind(aside) is None:
         if view.can_move(_JOURNAL, "usr/lib"):
             edits.append(Move(path(_JOURNAL), path(aside)))
         else:
