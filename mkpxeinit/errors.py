@@ -25,6 +25,10 @@ class ProgramError(MkpxeinitError):
     """A program for the image is missing, or cannot run in it."""
 
 
+class PrepareError(MkpxeinitError):
+    """The tree cannot be prepared, or what was prepared cannot be taken back."""
+
+
 class ImageError(MkpxeinitError):
     """The image cannot be written, or cannot be read."""
 

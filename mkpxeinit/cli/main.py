@@ -22,6 +22,7 @@ _VERBS = {
     "check": "Say which machines of a fleet an image serves.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
+    "prepare": "Make a tree ready to be a root that many clients share.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 

@@ -27,18 +27,28 @@ ROWS = (
     ("content",),
     ("build",),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
+    ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
+    ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),
+    ("prepare.networkmanager", "prepare.networkd", "prepare.wicked", "prepare.dhcpcd", "prepare.netplan"),
+    ("prepare.cloud_init", "prepare.machine_id", "prepare.identity", "prepare.ssh_host_keys"),
+    ("prepare.fsck", "prepare.hardware", "prepare.network_root", "prepare.package_database"),
+    ("prepare.package_jobs", "prepare.logs", "prepare.timers", "prepare.selinux", "prepare.dev_archive"),
+    ("prepare.boot_databases", "prepare.catalogue"),
+    ("prepare.writer", "prepare.record", "prepare.plan", "prepare.diff", "prepare.apply", "prepare.chroot"),
+    ("prepare.prepare",),
+    ("cli.prepare",),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "programs", "cli"}
+EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
     "elftools": {"elf"},
     "click": {name for name in ORDER if name.startswith("cli.")},
     "pxelab": {"cli.boot"},
-    "subprocess": set(),
+    "subprocess": {"prepare.chroot"},
 }
 
 

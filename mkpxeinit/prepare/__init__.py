@@ -1,0 +1,1 @@
+"""Makes a tree ready to be a root that many machines share: one file a change."""
