@@ -26,12 +26,14 @@ ROWS = (
     ("programs.gather", "files", "dropins"),
     ("content",),
     ("build",),
+    ("netboot.values", "netboot.parts", "netboot.consistency", "netboot.site"),
+    ("netboot.menu", "netboot.entries", "netboot.table", "netboot.description"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "programs", "cli"}
+EMPTY = {"kernel", "hardware", "image", "programs", "netboot", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
