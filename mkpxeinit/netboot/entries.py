@@ -18,7 +18,7 @@ class Place:
 
 
 def unversioned(tree: Tree, generation: str | None) -> Place:
-    """Return TREE/vmlinuz and TREE/pxeinit.img, or those of a generation: generations/GENERATION/…"""
+    """Return TREE/vmlinuz and TREE/pxeinit.img, or with a generation, generations/GENERATION/ and these."""
     folder = PurePosixPath(f"generations/{generation}" if generation else tree.name)
     return Place(folder / "vmlinuz", (folder / "pxeinit.img",))
 

@@ -214,7 +214,7 @@ def text(value: str) -> str:
 
 
 def comment(value: str) -> str:
-    """Return `value` for a comment that a line break ends: no break in it, and no backslash that hides one."""
+    """Return `value` for a comment that a line break ends: no break in it, no backslash that hides one."""
     return printable(value).replace("\\", "/")
 
 
