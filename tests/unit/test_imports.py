@@ -28,7 +28,11 @@ ROWS = (
     ("build",),
     ("netboot.values", "netboot.parts", "netboot.consistency", "netboot.site"),
     ("netboot.menu", "netboot.entries", "netboot.table", "netboot.description"),
+    ("netboot.bootfile", "netboot.pxelinux", "netboot.grub", "netboot.ipxe", "netboot.nfs"),
+    ("netboot.dnsmasq", "netboot.dhcpd", "netboot.kea", "netboot.exports", "netboot.ganesha"),
+    ("netboot.tftpd", "netboot.nginx", "netboot.writers", "netboot.place"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
+    ("cli.server_config",),
     ("cli.main",),
     ("__main__",),
 )
