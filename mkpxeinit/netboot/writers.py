@@ -85,7 +85,7 @@ WRITERS = (
     ),
     Writer("ganesha", "NFS: Ganesha", _one("etc/ganesha/ganesha.conf", ganesha.configuration), _networks),
     Writer("tftpd-hpa", "TFTP: tftpd-hpa", _one("etc/default/tftpd-hpa", tftpd.hpa), _always),
-    Writer("atftpd", "TFTP: atftpd", _one("etc/default/atftpd", tftpd.atftpd), _always),
+    Writer("atftpd", "TFTP: atftpd", _one("etc/default/atftpd", tftpd.advanced), _always),
     Writer(
         "nginx",
         "HTTP, for UEFI HTTP boot and iPXE",
