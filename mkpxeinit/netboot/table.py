@@ -131,5 +131,5 @@ def read(path: Path) -> Table:
         raise ServerError(f"{shown}: {cause}; docs/server-config.md says what a description is") from error
     try:
         return Table("", tomllib.loads(data.decode("utf-8")))
-    except (tomllib.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of a thousand digits is a ValueError alone
         raise ServerError(f"{shown}: not TOML: {printable(error)}") from error
