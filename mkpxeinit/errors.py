@@ -33,6 +33,14 @@ class ImageError(MkpxeinitError):
     """The image cannot be written, or cannot be read."""
 
 
+class ServerError(MkpxeinitError):
+    """What is said of the servers and their clients is wrong, contradicts itself, or cannot be written."""
+
+
+class PublishError(MkpxeinitError):
+    """What is to be served cannot be published, or is not what it has to be."""
+
+
 def printable(text: object) -> str:
     """Return `text` on one line, without control characters: names from a sysroot may hold any."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))

@@ -23,6 +23,7 @@ _VERBS = {
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
     "prepare": "Make a tree ready to be a root that many clients share.",
+    "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 
@@ -36,7 +37,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
-        command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name}").command
+        command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

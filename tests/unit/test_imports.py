@@ -26,6 +26,11 @@ ROWS = (
     ("programs.gather", "files", "dropins"),
     ("content",),
     ("build",),
+    ("netboot.values", "netboot.parts", "netboot.consistency", "netboot.site"),
+    ("netboot.menu", "netboot.entries", "netboot.table", "netboot.description"),
+    ("netboot.bootfile", "netboot.pxelinux", "netboot.grub", "netboot.ipxe", "netboot.nfs"),
+    ("netboot.dnsmasq", "netboot.dhcpd", "netboot.kea", "netboot.exports", "netboot.ganesha"),
+    ("netboot.tftpd", "netboot.nginx", "netboot.writers", "netboot.place"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
     ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),
@@ -37,11 +42,12 @@ ROWS = (
     ("prepare.writer", "prepare.record", "prepare.plan", "prepare.diff", "prepare.apply", "prepare.chroot"),
     ("prepare.prepare",),
     ("cli.prepare",),
+    ("cli.server_config",),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "cli"}
+EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},

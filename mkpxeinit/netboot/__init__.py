@@ -1,0 +1,1 @@
+"""What the servers need to boot clients: one file a server or loader, and what publishes."""
