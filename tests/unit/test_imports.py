@@ -31,8 +31,11 @@ ROWS = (
     ("netboot.bootfile", "netboot.pxelinux", "netboot.grub", "netboot.ipxe", "netboot.nfs"),
     ("netboot.dnsmasq", "netboot.dhcpd", "netboot.kea", "netboot.exports", "netboot.ganesha"),
     ("netboot.tftpd", "netboot.nginx", "netboot.writers", "netboot.place"),
+    ("netboot.tftproot", "netboot.generation", "netboot.published", "netboot.moves", "netboot.menus"),
+    ("netboot.switch", "netboot.loaders", "netboot.secrets", "netboot.publish"),
+    ("netboot.references", "netboot.freshness", "netboot.served"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
-    ("cli.server_config",),
+    ("cli.server_config", "cli.publish_show", "cli.publish"),
     ("cli.main",),
     ("__main__",),
 )
