@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -273,19 +274,13 @@ def test_killed_at_each_step(tree: Path, tmp_path: Path, do: Do, tftp: Path, fir
     copied = f"cp -a {tftp} {baseline}"
     assert os.system(copied) == 0
     new, newer = image(tmp_path, b"new"), image(tmp_path, b"newer")
-    # A client more and a tree more: files come, change and go.
-    mine: dict[str, Any] = {
-        "group": None if first else "canary",
-        "clients": () if first else (OTHER,),
-        "image": new,
-    }
+    mine: dict[str, Any] = {} if first else {"group": "canary", "clients": (OTHER,)}
     seen = set()
     for stop_at in range(1, 400):
         work = tmp_path / f"work{stop_at}"
         assert os.system(f"cp -a {baseline} {work}") == 0
-        status = steps(
-            lambda w=work: publish.publish(options(w, tree, image=new, **mine), quiet, {}), work, stop_at
-        )  # type: ignore[misc]
+        run = partial(publish.publish, options(work, tree, image=new, **mine), quiet, {})
+        status = steps(run, work, stop_at)
         assert status in (0, signal.SIGKILL)
         now = what_is_served(work)
         assert set().union(*now.values(), set()) <= {"pc.1", "pc.2", "pc.3"}
