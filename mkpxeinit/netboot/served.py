@@ -20,10 +20,11 @@ _MAX_ENTRIES = 200_000
 _MAX_CONFIG = 4 << 20  # bytes
 _MAX_LOADER = 64 << 20  # bytes
 _PARTNERS = (
-    ("pxelinux.0", b"ldlinux.c32", "ldlinux.c32", "Debian package syslinux-common"),
-    ("lpxelinux.0", b"ldlinux.c32", "ldlinux.c32", "Debian package syslinux-common"),
-    ("shimx64.efi", b"", "grubx64.efi", "Debian package grub-efi-amd64-signed"),
-    ("shimaa64.efi", b"", "grubaa64.efi", "Debian package grub-efi-arm64-signed"),
+    # What is in it is packed, so its version cannot be seen; 4 and older did without.
+    ("pxelinux.0", "ldlinux.c32", "syslinux-common"),
+    ("lpxelinux.0", "ldlinux.c32", "syslinux-common"),
+    ("shimx64.efi", "grubx64.efi", "grub-efi-amd64-signed"),
+    ("shimaa64.efi", "grubaa64.efi", "grub-efi-arm64-signed"),
 )
 
 
@@ -206,18 +207,12 @@ def _libraries(served: Sysroot, root: TftpRoot, modules: dict[PurePosixPath, str
 def _partners(root: TftpRoot) -> Iterator[Finding]:
     """Yield loaders that would stop for want of their other half."""
     served = Sysroot(root.path)
-    for name, mark, partner, package in _PARTNERS:
-        if not served.is_file(name) or served.is_file(partner):
-            continue
-        try:
-            data = read_regular(served.resolve(name), _MAX_LOADER)
-        except OSError:
-            continue  # named by what looks at permissions
-        if mark in data:
+    for name, partner, package in _PARTNERS:
+        if served.is_file(name) and not served.is_file(partner):
             yield Finding(
                 root.show(PurePosixPath(partner)),
                 f"missing, and {name} loads it",
-                f"publish again ({package})",
+                f"publish again (Debian package {package})",
             )
 
 

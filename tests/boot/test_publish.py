@@ -1,5 +1,7 @@
 """What `mkpxeinit publish` makes, booted: each loader, generations by client, a switch in between."""
 
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -106,3 +108,67 @@ def test_a_switch_in_mid_download(lab: Lab, bookworm: Tree, root: Path, publish:
     assert_booted(read_report(machine, LOADER_SECONDS), "pc.1", "one")
     later = lab.machine(Machine(guest=False))
     assert_booted(read_report(later, LOADER_SECONDS), "pc.2", "two", "overlay")
+
+
+def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
+    """Microsoft's keys let in Debian's shim, that its GRUB, that Debian's signed kernel, and that says so."""
+    publish("--append", f"{APPEND} mark=one", "--loader", "shim-x64")
+    serve(lab, bookworm, root, "shimx64.efi")
+    machine = lab.machine(secure_machine(lab))
+    report = read_report(machine, 2 * LOADER_SECONDS)
+    assert_booted(report, "pc.1", "one")
+    assert machine.seen(r"secureboot: Secure boot enabled|Secure boot enabled")
+
+
+def test_secure_boot_lets_nothing_else_in(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
+    """The same firmware refuses GRUB without a signature: the test above says something."""
+    publish("--append", APPEND)
+    serve(lab, bookworm, root, "grubnetx64.efi")
+    machine = lab.machine(secure_machine(lab))
+    machine.expect(r"Access Denied|Security Violation|[Ss]ecurity violation", LOADER_SECONDS)
+
+
+def secure_machine(lab: Lab) -> Machine:
+    """Return a machine whose firmware has Secure Boot on and the keys of real machines."""
+    firmware = Path("/usr/share/OVMF")
+    variables = shutil.copyfile(firmware / "OVMF_VARS_4M.ms.fd", lab.folder / "variables.fd")
+    code = firmware / "OVMF_CODE_4M.secboot.fd"
+    return Machine(
+        cpu="max",
+        guest=False,
+        arguments=(
+            *("-machine", "q35,smm=on,graphics=off"),
+            *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+            *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
+            *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+        ),
+    )
+
+
+def test_uefi_http_boot(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
+    """The same folder over HTTP: the firmware loads GRUB from a URL, GRUB the rest from the same server."""
+    publish("--append", f"{APPEND} mark=one")
+    lab.ganesha({EXPORT: reporting_tree(lab, bookworm, CMDLINE)})
+    lab.dnsmasq(
+        root_path=EXPORT,
+        lines=(
+            "dhcp-vendorclass=set:http,HTTPClient",
+            "dhcp-option-force=tag:http,60,HTTPClient",
+            f"dhcp-boot=tag:http,http://{SERVER}/grubnetx64.efi",
+        ),
+    )
+    asked = lab.results / "http.log"
+    words = [sys.executable, "-u", "-m", "http.server", str(HTTP_PORT), "--bind", SERVER, "--directory", root]
+    with asked.open("wb") as log:
+        lab.space.start("http", [str(word) for word in words], stdout=log, stderr=log)
+    no_pxe = ("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
+    machine = lab.machine(Machine(uefi=True, guest=False, arguments=no_pxe))
+    report = read_report(machine, LOADER_SECONDS)
+    assert_booted(report, "pc.1", "one")
+    for file in (
+        "grubnetx64.efi",
+        "grub/grub.cfg",
+        "generations/pc.1/vmlinuz",
+        "generations/pc.1/pxeinit.img",
+    ):
+        assert re.search(rf'"GET /{re.escape(file)} HTTP/1\.[01]" 200', asked.read_text()), file
