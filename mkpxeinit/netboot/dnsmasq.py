@@ -77,8 +77,10 @@ def _boot(site: Site) -> list[str]:
             lines.append(f"dhcp-option-force=tag:{kind.name},{other}60,{HTTP_CLASS}")
     # Firmware from before RFC 4578 says no architecture, and is a BIOS.
     lines.append(f"dhcp-boot=tag:!arch,{other}{quoted(str(site.loaders.bios))},,{site.server}")
-    # With these dnsmasq answers option 60 with PXEClient by itself.
-    lines.append(f"dhcp-option=vendor:{PXE_CLASS},6,{DISCOVERY_CONTROL}b")
+    lines.append(f"dhcp-vendorclass=set:pxe,{PXE_CLASS}")
+    # By itself dnsmasq would answer with the client's own, longer text.
+    lines.append(f"dhcp-option-force=tag:pxe,60,{PXE_CLASS}")
+    lines.append(f"dhcp-option-force=vendor:{PXE_CLASS},6,{DISCOVERY_CONTROL}b")
     return lines
 
 

@@ -40,12 +40,12 @@ def _choosing(menu: Menu) -> list[str]:
 
 
 def _entry(entry: BootEntry) -> list[str]:
-    words = " ".join(map(quoted, split_parameters(entry.cmdline)))
+    words = (f"/{entry.kernel}", *split_parameters(entry.cmdline))
     initrds = " ".join(quoted(f"/{path}") for path in entry.initrds)
     return [
         f"menuentry {quoted(entry.title)} --id {quoted(entry.label)} {{",
         # $bootif is not in quotes: where it is empty, no empty word is to come of it.
-        f"  linux {quoted(f'/{entry.kernel}')} {words} $bootif".replace("  $", " $"),
+        f"  linux {' '.join(map(quoted, words))} $bootif",
         *([f"  initrd {initrds}"] if initrds else []),
         "}",
     ]

@@ -44,7 +44,7 @@ def configuration(site: Site) -> str:
         "subnet4": [_subnet(site, number, subnet) for number, subnet in enumerate(site.subnets, 1)],
         "reservations": [_client(site, client) for client in site.clients if client.address is None],
     }
-    return json.dumps({"Dhcp4": server}, indent=2, ensure_ascii=True) + "\n"
+    return json.dumps({"Dhcp4": server}, indent=2, ensure_ascii=False) + "\n"
 
 
 def _option(name: str, value: str) -> dict[str, Any]:
