@@ -410,10 +410,11 @@ def test_nothing_foreign_is_removed(do: Do, tftp: Path) -> None:
         "pxelinux.cfg/01-aa-bb-cc-dd-ee-ff": b"default pc\n",
         ".hidden": b"z",
         "generations/other/vmlinuz": b"",
+        "generations/pc.7/vmlinuz": b"brought by hand",
     }
     make_tree(tftp, mine)
-    do()
-    do(b"two", keep=1)
+    assert do().manifest.name == "pc.8"
+    do(b"two")
     assert {name: (tftp / name).read_bytes() for name in mine} == mine
 
 
