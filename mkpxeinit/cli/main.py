@@ -24,6 +24,7 @@ _VERBS = {
     "extract": "Unpack an image into a folder, never outside it.",
     "prepare": "Make a tree ready to be a root that many clients share.",
     "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
+    "publish": "Publish kernel, image and loaders in a TFTP root.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 

@@ -31,6 +31,9 @@ ROWS = (
     ("netboot.bootfile", "netboot.pxelinux", "netboot.grub", "netboot.ipxe", "netboot.nfs"),
     ("netboot.dnsmasq", "netboot.dhcpd", "netboot.kea", "netboot.exports", "netboot.ganesha"),
     ("netboot.tftpd", "netboot.nginx", "netboot.writers", "netboot.place"),
+    ("netboot.tftproot", "netboot.generation", "netboot.published", "netboot.moves", "netboot.menus"),
+    ("netboot.switch", "netboot.loaders", "netboot.secrets", "netboot.publish"),
+    ("netboot.references", "netboot.freshness", "netboot.served"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
     ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),
@@ -42,7 +45,7 @@ ROWS = (
     ("prepare.writer", "prepare.record", "prepare.plan", "prepare.diff", "prepare.apply", "prepare.chroot"),
     ("prepare.prepare",),
     ("cli.prepare",),
-    ("cli.server_config",),
+    ("cli.server_config", "cli.publish_show", "cli.publish"),
     ("cli.main",),
     ("__main__",),
 )
