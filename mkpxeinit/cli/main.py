@@ -22,6 +22,7 @@ _VERBS = {
     "check": "Say which machines of a fleet an image serves.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
+    "verify-server": "Ask the servers as a client would, and say what is wrong.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 
@@ -35,7 +36,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _VERBS:
             return None
-        command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name}").command
+        command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

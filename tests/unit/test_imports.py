@@ -28,12 +28,20 @@ ROWS = (
     ("build",),
     ("netboot.values", "netboot.parts", "netboot.consistency", "netboot.site"),
     ("netboot.menu", "netboot.entries", "netboot.table", "netboot.description"),
+    ("netboot.probe.wire", "netboot.probe.finding", "netboot.probe.dhcp_codec", "netboot.probe.interface"),
+    ("netboot.probe.tftp", "netboot.probe.http", "netboot.probe.dns", "netboot.probe.fileset"),
+    ("netboot.probe.rpc", "netboot.probe.nfs", "netboot.probe.nfs3", "netboot.probe.nfs4"),
+    ("netboot.probe.bootfiles", "netboot.probe.entry", "netboot.probe.rootspec"),
+    ("netboot.probe.pxelinux_config", "netboot.probe.grub_config", "netboot.probe.ipxe_script"),
+    ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
+    ("netboot.probe.verify",),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
+    ("cli.verify_server",),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "programs", "netboot", "cli"}
+EMPTY = {"kernel", "hardware", "image", "programs", "netboot", "netboot.probe", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
