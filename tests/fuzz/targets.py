@@ -27,6 +27,7 @@ from mkpxeinit.kernel.index import read_index
 from mkpxeinit.kernel.release import read_config
 from mkpxeinit.sysroot import Sysroot
 from tests.fuzz.image_targets import IMAGE_TARGETS
+from tests.fuzz.probe_targets import PROBE_TARGETS
 from tests.fuzz.target import Target
 from tests.fuzz.tree_targets import TREE_TARGETS
 from tests.unit import small, test_firmware, test_inventory
@@ -203,6 +204,7 @@ TARGETS = (
     Target("applets", (small.busybox(), small.busybox(["mount", "sh", "[", "ls"])), _applets),
     *TREE_TARGETS,
     *IMAGE_TARGETS,
+    *PROBE_TARGETS,
 )
 
 

@@ -9,8 +9,6 @@ from mkpxeinit.netboot.probe.fileset import Files, Loaded, Place, place
 from mkpxeinit.netboot.probe.finding import Findings, Verdict
 from mkpxeinit.netboot.probe.wire import ProbeError, shown
 
-_CORES = ("ldlinux.c32", "ldlinux.e64", "ldlinux.e32")
-
 
 @dataclass(frozen=True, slots=True)
 class Client:
@@ -84,7 +82,7 @@ class BootCheck:
             return self._script(loader, got.head.decode("utf-8", "replace"))
         if kind == "pxelinux":
             # Since version 5 its core is a file of its own.
-            core = next((name for name in _CORES if name.encode() in got.head), None)
+            core = bootfiles.pxelinux_core(got.head)
             if core is not None and self._load(loader, core, str(loader), Verdict.BAD) is None:
                 return []
             return self._pxelinux(loader)

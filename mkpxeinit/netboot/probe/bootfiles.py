@@ -10,6 +10,8 @@ _ARCHIVES = (
     (b"\x28\xb5\x2f\xfd", "zstd"), (b"\x02\x21\x4c\x18", "lz4"), (b"\x04\x22\x4d\x18", "lz4"),
     (b"BZh", "bzip2"), (b"\x5d\0\0", "lzma"), (b"\x89LZO", "lzo"),
 )  # fmt: skip
+_PXELINUX = re.compile(rb"PXELINUX ([0-9]{1,3})\.")
+_CORES = {"x64": "ldlinux.e64", "ia32": "ldlinux.e32"}
 _RELEASE = re.compile(rb"[0-9][A-Za-z0-9._+~-]{1,63}")
 
 
@@ -42,6 +44,15 @@ def loader_of(name: str, content: bytes) -> str:
     if "grub" in short or b"grub_" in content or b"GNU GRUB" in content:
         return "grub"
     return ""
+
+
+def pxelinux_core(content: bytes) -> str | None:
+    """Return the file that pxelinux (since 5) or syslinux.efi loads as its core, None for older ones."""
+    firmware = firmware_of(content)
+    if firmware in _CORES:
+        return _CORES[firmware]
+    version = _PXELINUX.search(content)
+    return "ldlinux.c32" if version and int(version[1]) >= 5 else None
 
 
 def kernel_release(head: bytes) -> str | None:

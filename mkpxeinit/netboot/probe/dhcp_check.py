@@ -60,6 +60,9 @@ class DhcpCheck:
                 told.boots.append(boot)
             elif not got and architecture.name in self._needed:
                 self._silent(architecture)
+        if not offers["pxeinit"] and any(offers.values()):
+            # The first answer may be late: servers look first whether the address is in use.
+            offers["pxeinit"] = self._ask(next(each for each in asked if each.name == "pxeinit"))
         everything = [offer for got in offers.values() for offer in got]
         if not any(not offer.proxy for offer in everything):
             self._nobody(bool(everything))
@@ -192,7 +195,8 @@ class DhcpCheck:
         except ProbeError as error:
             self._complain(architecture, error.cause, error.remedy)
             return None
-        proxy = ", by proxyDHCP" if found.proxy else ""
+        # The boot server's answer has the client's own address in it.
+        proxy = ", by proxyDHCP" if found.proxy or not named else ""
         self._findings.ok("dhcp", architecture.name, f"{found.server} names {where}{proxy}")
         return Boot(architecture, where)
 

@@ -24,7 +24,7 @@ _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_
 _LONGEST = 4096  # of a word when its variables are put in
 _TOKEN = re.compile(
     r"""(?P<space>(?:[ \t\r]|\\\n)+)|(?P<comment>\#[^\n]*)|(?P<end>[\n;{}])"""
-    r"""|(?P<word>(?:[^\s;{}'"\\]|\$\{\w+\}|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)|(?P<odd>.)""",
+    r"""|(?P<word>(?:\$\{\w+\}|[^\s;{}'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)|(?P<odd>.)""",
     re.DOTALL,
 )
 _PART = re.compile(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^'"\\]+)""", re.DOTALL)

@@ -47,17 +47,20 @@ def split(url: str) -> SplitResult:
 @contextlib.contextmanager
 def _ended(connection: http.client.HTTPConnection, deadline: Deadline) -> Iterator[None]:
     """Break the connection at the deadline: a server that sends a byte now and then meets every timeout."""
+    # For an answer without a length the connection forgets its socket, while the answer reads on.
+    sockets: list[socket.socket] = []
 
     def end() -> None:
-        opened = connection.sock
-        if opened is not None:
-            with contextlib.suppress(OSError):
+        for opened in (*sockets, connection.sock):
+            with contextlib.suppress(OSError, AttributeError):
                 opened.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(deadline.left(), end)
     timer.daemon = True
     timer.start()
     try:
+        connection.connect()
+        sockets.append(connection.sock)
         yield
     finally:
         timer.cancel()

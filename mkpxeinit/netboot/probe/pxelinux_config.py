@@ -59,7 +59,8 @@ class _Reader:
         if word == "label" and len(self.labels) < MOST_ENTRIES:
             self.labels.append(_Label(value))
         elif word == "include" or raw.strip().lower().startswith("menu include "):
-            self._include(value.split()[-1] if word == "menu" and value else value.partition(" ")[0])
+            words = value.split()[1:] if word == "menu" else value.split()
+            self._include(words[0] if words else "")
         elif word == "default":
             self.default = value
         elif word == "ui":

@@ -171,7 +171,11 @@ class Verification:
                 continue
             text, source = named or (told.root_path, "root-path")
             if not text:
-                if told.address is not None or starts:
+                if self._request.interface is None:
+                    self._findings.note(
+                        "nfs", "root", "not looked at: no --root-path, and no loader names one"
+                    )
+                elif told.address is not None:
                     way = 'option 17, root-path "[SERVER:]/PATH", or nfsroot= on the kernel\'s command line'
                     self._findings.bad("nfs", "root", "nobody says where the root is", way)
                 continue
