@@ -22,6 +22,7 @@ _VERBS = {
     "check": "Say which machines of a fleet an image serves.",
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
+    "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
     "verify-server": "Ask the servers as a client would, and say what is wrong.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }

@@ -151,13 +151,14 @@ def _loaders(given: Table) -> Loaders:
     secure = given.flag("secure-boot")
     x64 = PurePosixPath("shimx64.efi" if secure else "grubnetx64.efi")
     arm64 = PurePosixPath("shimaa64.efi" if secure else "grubnetaa64.efi")
+    ipxe = given.text("ipxe", lambda text: str(values.relative(text))) or "boot.ipxe"
     loaders = Loaders(
         bios=given.text("bios", values.relative) or PurePosixPath("pxelinux.0"),
         x64=given.text("x64", values.relative) or x64,
         arm64=given.text("arm64", values.relative) or arm64,
         http_x64=given.text("http-x64", values.relative) or x64,
         http_arm64=given.text("http-arm64", values.relative) or arm64,
-        ipxe=given.text("ipxe", values.relative) or PurePosixPath("boot.ipxe"),
+        ipxe=None if ipxe == "none" else values.relative(ipxe),
     )
     given.end()
     return loaders

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from mkpxeinit.netboot.menu import BootEntry, Menu
+from mkpxeinit.netboot.menu import OWN, BootEntry, Menu
 from mkpxeinit.netboot.parts import Tree
 from mkpxeinit.netboot.site import Choice, Site
 
@@ -43,7 +43,7 @@ def make_menu(site: Site, place: Callable[[Tree, str | None], Place]) -> Menu:
     clients: list[tuple[str, str]] = []
     for client in site.clients:
         choice = site.choice(client)
-        own = f"mac.{client.mac.replace(':', '-')}"
+        own = f"{OWN}{client.mac.replace(':', '-')}"
         label = chosen.setdefault(choice, own)
         titles.setdefault(own, f"{titles[choice.tree.name][:100]} ({client.name or client.mac})")
         if label != default.name:

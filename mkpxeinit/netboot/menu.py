@@ -11,6 +11,7 @@ from mkpxeinit.errors import ServerError
 from mkpxeinit.netboot import values
 
 MAX_TIMEOUT = 3600  # seconds
+OWN = "mac."  # labels of entries that belong to one machine begin so
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +66,14 @@ class Menu:
             raise ServerError(f"a timeout of {self.timeout} is not from 0 to {MAX_TIMEOUT} seconds")
         if self.console is not None:
             values.console(self.console)
+
+    def shown(self, default: str) -> tuple[BootEntry, ...]:
+        """Return the entries that a client with that default is shown, the default first.
+
+        Entries of single machines (`mac.…`) are shown to these alone; without a timeout nobody sees a menu.
+        """
+        own = tuple(entry for entry in self.entries if entry.label == default)
+        if not self.timeout:
+            return own
+        others = (entry for entry in self.entries if not entry.label.startswith(OWN))
+        return (*own, *(entry for entry in others if entry.label != default))

@@ -77,11 +77,14 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Loaders:
-    """The file that each kind of firmware is told to load, below the TFTP root."""
+    """The file that each kind of firmware is told to load, below the TFTP root.
+
+    `ipxe` is iPXE's script; None: iPXE is treated as the firmware that it stands in for.
+    """
 
     bios: PurePosixPath = PurePosixPath("pxelinux.0")
     x64: PurePosixPath = PurePosixPath("grubnetx64.efi")
     arm64: PurePosixPath = PurePosixPath("grubnetaa64.efi")
     http_x64: PurePosixPath = PurePosixPath("grubnetx64.efi")
     http_arm64: PurePosixPath = PurePosixPath("grubnetaa64.efi")
-    ipxe: PurePosixPath = PurePosixPath("boot.ipxe")
+    ipxe: PurePosixPath | None = PurePosixPath("boot.ipxe")

@@ -1,0 +1,206 @@
+"""`mkpxeinit server-config`."""
+
+from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+import click
+
+from mkpxeinit.errors import ServerError, UsageError, printable
+from mkpxeinit.netboot import description, place, values, writers
+from mkpxeinit.netboot.parts import Subnet, Tree
+from mkpxeinit.netboot.site import Site
+
+CONFIG = Path("/etc/mkpxeinit.toml")
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A value that one of the description's own checks accepts."""
+
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
+        self.name = name
+        self._check = check
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
+        """Return what the check makes of `value`."""
+        try:
+            return self._check(value) if isinstance(value, str) else value
+        except ServerError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ServerError(f"{text!r} is not FIRST-LAST, two addresses")
+    return values.address(first), values.address(last)
+
+
+def _simple(
+    name: str, check: Callable[[str], object], metavar: str, text: str
+) -> Callable[[_Command], _Command]:
+    """Return an option of the simple case."""
+    kind = _Checked(metavar.lower(), check)
+    return click.option(f"--{name}", type=kind, metavar=metavar, help=text)
+
+
+@click.command(
+    name="server-config",
+    short_help="Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
+    epilog="""\b
+Examples:
+  mkpxeinit server-config --config mkpxeinit.toml --only dnsmasq
+  mkpxeinit server-config --config mkpxeinit.toml --output / --only kea,exports,tftpd-hpa,grub --dry-run
+  mkpxeinit server-config --server 192.0.2.1 --tree /srv/trees/office \\
+      --subnet 192.0.2.0/24 --range 192.0.2.100-192.0.2.199 --only dnsmasq,exports
+""",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help=f"The description (docs/server-config.md). [default: {CONFIG}]",
+)
+@_simple("server", values.address, "ADDRESS", "Without a description: this server's address.")
+@_simple("tree", values.path, "PATH", "The tree that all clients boot, as NFS exports it.")
+@_simple("subnet", values.network, "NETWORK/LENGTH", "The network of the clients.")
+@_simple("range", _range, "FIRST-LAST", "Addresses for any client.")
+@_simple("router", values.address, "ADDRESS", "The router of the clients.")
+@_simple("interface", values.interface, "NAME", "The interface that DHCP is served on.")
+@_simple("tftp-root", values.path, "PATH", "The TFTP server's folder. [default: /srv/tftp]")
+@_simple("http-url", values.url, "URL", "Where that folder is served by HTTP; without it, no HTTP boot.")
+@_simple("domain", values.host_name, "NAME", "The clients' domain.")
+@click.option(
+    "--dns",
+    type=_Checked("address", values.address),
+    multiple=True,
+    metavar="ADDRESS",
+    help="A DNS server of the clients; repeatable.",
+)
+@_simple("mode", values.mode, "MODE", "How the root becomes writable: farm (default), overlay, ro, rw.")
+@_simple("nfs-options", values.mount_options, "OPTIONS", "Mount options, as in nfs(5).")
+@_simple("cmdline", values.cmdline, "PARAMETERS", "Further kernel parameters.")
+@click.option("--proxy", is_flag=True, help="Beside another DHCP server, which gives the addresses.")
+@click.option("--only", multiple=True, metavar="NAME,...", help="Write these and nothing else; repeatable.")
+@click.option("--list", "as_list", is_flag=True, help="List what can be written.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write files with their usual places below DIR (`/`: in place). [default: print them]",
+)
+@click.option("--dry-run", is_flag=True, help="With --output: print the difference, and write nothing.")
+@click.option("--force", is_flag=True, help="With --output: replace also what mkpxeinit has not written.")
+def command(
+    config: Path | None,
+    only: tuple[str, ...],
+    as_list: bool,
+    output: Path | None,
+    dry_run: bool,
+    force: bool,
+    **simple: object,
+) -> None:
+    """Write what the servers and loaders need, from one description of the site or from options alone.
+
+    Every value is checked first, and all files are written or none is. The servers are not restarted.
+    """
+    if as_list:
+        for writer in writers.WRITERS:
+            click.echo(f"{writer.name:10} {writer.about}")
+        return
+    if output is None and (dry_run or force):
+        raise UsageError("--dry-run and --force are of use with --output only")
+    names = tuple(name for each in only for name in each.split(",") if name)
+    site = _site(config, simple)
+    written = writers.write(site, names)
+    for name, reason in written.left_out:
+        _log(f"{name}: left out: {reason}")
+    if output is None:
+        _print(written.files)
+    else:
+        _put(output, written.files, dry_run, force or dry_run)
+
+
+def _site(config: Path | None, simple: dict[str, object]) -> Site:
+    """Return the site of the description, or that of the options."""
+    given = {key: value for key, value in simple.items() if value not in (None, (), False)}
+    if not given:
+        return description.read(config or CONFIG)
+    if config is not None:
+        first = next(iter(given)).replace("_", "-")
+        raise UsageError(f"--config and --{first}: a description says it all, or options do")
+    for key in ("server", "tree", "subnet"):
+        if key not in given:
+            raise UsageError(f"--{key} is missing; without --config it takes --server, --tree and --subnet")
+    try:
+        return _simple_site(**simple)  # type: ignore[arg-type]
+    except ServerError as error:
+        raise UsageError(str(error)) from error
+
+
+def _simple_site(
+    *,
+    server: IPv4Address,
+    tree: PurePosixPath,
+    subnet: IPv4Network,
+    range: tuple[IPv4Address, IPv4Address] | None,
+    router: IPv4Address | None,
+    interface: str | None,
+    tftp_root: PurePosixPath | None,
+    http_url: str | None,
+    domain: str | None,
+    dns: tuple[IPv4Address, ...],
+    mode: str | None,
+    nfs_options: str | None,
+    cmdline: str | None,
+    proxy: bool,
+) -> Site:
+    first, last = range or (None, None)
+    return Site.simple(
+        server,
+        Tree(_name(tree), tree, nfs_options=nfs_options or "", mode=mode or "farm", cmdline=cmdline or ""),
+        Subnet(subnet, first, last, router),
+        interface=interface,
+        tftp_root=tftp_root or PurePosixPath("/srv/tftp"),
+        http_url=http_url,
+        domain=domain,
+        dns=dns,
+        proxy=proxy,
+    )
+
+
+def _name(path: PurePosixPath) -> str:
+    """Return the name of the tree at `path`: its folder's, if that can be one."""
+    try:
+        return values.name(path.name)
+    except ServerError:
+        return "tree"
+
+
+def _print(files: writers.Files) -> None:
+    """Print the files, each under its place if there are several."""
+    for number, (path, text) in enumerate(files.items()):
+        if len(files) > 1:
+            click.echo(f"{chr(10) if number else ''}==> /{path} <==")
+        click.echo(text, nl=False)
+
+
+def _put(folder: Path, files: writers.Files, dry_run: bool, force: bool) -> None:
+    changes = place.plan(folder, files, force=force)
+    if dry_run:
+        for change in changes:
+            click.echo(change.diff(), nl=False)
+        return
+    place.apply(changes)
+    for change in changes:
+        _log(f"{printable(change.path)}: {'written' if change.old is None else 'replaced'}")
+    same = len(files) - len(changes)
+    if same:
+        _log(f"{same} of {len(files)} files are as they should be already")
+
+
+def _log(text: str) -> None:
+    click.echo(f"mkpxeinit: {text}", err=True)

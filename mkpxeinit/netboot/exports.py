@@ -1,0 +1,20 @@
+"""/etc/exports.d/*.exports of the kernel's NFS server: exports(5)."""
+
+from mkpxeinit.netboot.bootfile import head
+from mkpxeinit.netboot.nfs import exports
+from mkpxeinit.netboot.site import Site
+
+# root's files are to be root's on the clients, too; a whole tree needs no check of its parents.
+_OPTIONS = "no_root_squash,no_subtree_check,sync"
+
+
+def configuration(site: Site) -> str:
+    """Return the exports of `site`; ServerError if it has no subnets. An address counts before a network."""
+    lines = []
+    for export in exports(site):
+        who = [
+            *(f"{each}(rw,{_OPTIONS})" for each in export.writers),
+            *(f"{each}(ro,{_OPTIONS})" for each in export.readers),
+        ]
+        lines.append(f"{export.path} {' '.join(who)}")
+    return head("The kernel's NFS server") + "".join(f"{line}\n" for line in lines)
