@@ -85,7 +85,7 @@ class Result:
 
 def plan(options: Options, environment: Mapping[str, str] | None = None) -> Build:
     """Return the complete build for `options`; MkpxeinitError if it cannot work. Nothing is written."""
-    mtime = _source_date(os.environ if environment is None else environment)
+    mtime = source_date(os.environ if environment is None else environment)
     check_cmdline(options.cmdline)
     tree = Sysroot.open(options.sysroot)
     choice = kernel_release.choose_release(tree, options.kernel_release)
@@ -196,7 +196,7 @@ def check_cmdline(text: str) -> None:
         raise UsageError(f"--cmdline: longer than {MAX_CMDLINE} bytes")
 
 
-def _source_date(environment: Mapping[str, str]) -> int:
+def source_date(environment: Mapping[str, str]) -> int:
     """Return the time for all files in the image (https://reproducible-builds.org/specs/source-date-epoch/)."""
     text = environment.get("SOURCE_DATE_EPOCH") or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= 0xFFFFFFFF):

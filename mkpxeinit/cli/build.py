@@ -2,16 +2,16 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import click
 
 from mkpxeinit import build
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
-from mkpxeinit.files import GivenFile, parse_file
+from mkpxeinit.files import parse_file
 from mkpxeinit.hardware.network import BUSES, LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
@@ -22,7 +22,7 @@ from mkpxeinit.selection import VIRTUAL_BUSES
 _T = TypeVar("_T")
 
 
-def _parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parameter, object], object]:
+def parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parameter, object], object]:
     """Return a click callback that reads one value, or several, by `parse`."""
 
     def callback(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
@@ -53,7 +53,7 @@ def _checked_cmdline(text: str) -> str:
 
 
 # Under these headings the help lists the options.
-_GROUPS = {
+GROUPS = {
     "Tree and image": ("sysroot", "output", "kernel_release", "compressor", "strict"),
     "What the clients have (docs/hardware.md)": (
         "classes",
@@ -75,18 +75,24 @@ _GROUPS = {
 }
 
 
-class _Build(click.Command):
-    """Has too many options for one list."""
+class GroupedCommand(click.Command):
+    """Has too many options for one list: `groups` are headings, each with the names of its options."""
+
+    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings."""
         records = {str(each.name): each.get_help_record(ctx) for each in self.get_params(ctx)}
-        grouped = {name for names in _GROUPS.values() for name in names}
+        grouped = {name for names in self.groups.values() for name in names}
         rest = [name for name in records if name not in grouped]  # --help itself
-        for heading, names in _GROUPS.items():
-            last = rest if heading == list(_GROUPS)[-1] else []
+        for heading, names in self.groups.items():
+            last = rest if heading == list(self.groups)[-1] else []
             with formatter.section(heading):
                 formatter.write_dl([row for name in (*names, *last) if (row := records[name])])
+
+
+class _Build(GroupedCommand):
+    groups = GROUPS
 
 
 @click.command(
@@ -123,7 +129,7 @@ Examples:
     "classes",
     multiple=True,
     metavar="CC[SS]",
-    callback=_parsed(PciClass.parse),
+    callback=parsed(PciClass.parse),
     help="For machines that nobody has looked at: all drivers for a PCI class or subclass, in hexadecimal; "
     "repeatable. 02: wired networks; 0280: wireless. [default: 02, but none with --hardware, --hostonly or "
     "--bus]",
@@ -142,7 +148,7 @@ Examples:
     "buses",
     multiple=True,
     metavar="LIST",
-    callback=_parsed(_buses),
+    callback=parsed(_buses),
     help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
     "PHYs. What carries a bus comes along. "
     f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
@@ -174,7 +180,7 @@ Examples:
     "files",
     multiple=True,
     metavar="SRC:DST",
-    callback=_parsed(parse_file),
+    callback=parsed(parse_file),
     help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
     r"tree, at the same place. A colon in a name is written \:. Repeatable.",
 )
@@ -198,14 +204,14 @@ Examples:
     "--cmdline",
     default="",
     metavar="PARAMETERS",
-    callback=_parsed(_checked_cmdline),
+    callback=parsed(_checked_cmdline),
     help="Kernel parameters that the client reads before those of the loader.",
 )
 @click.option(
     "--compress",
     "compressor",
     metavar="zstd|gzip|xz|none[:LEVEL]",
-    callback=_parsed(Compressor.parse),
+    callback=parsed(Compressor.parse),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )
 @click.option(
@@ -218,51 +224,14 @@ Examples:
     is_flag=True,
     help="Say more; with --dry-run, the reason of each entry and of each driver left out.",
 )
-def command(
-    sysroot: Path,
-    output: Path | None,
-    kernel_release: str | None,
-    classes: tuple[PciClass, ...],
-    hardware: tuple[Path, ...],
-    hostonly: bool,
-    buses: tuple[tuple[str, ...], ...],
-    drivers: tuple[str, ...],
-    modules: tuple[str, ...],
-    programs: tuple[str, ...],
-    files: tuple[GivenFile, ...],
-    drop_ins: tuple[Path, ...],
-    no_drop_ins: bool,
-    busybox: Path | None,
-    cmdline: str,
-    compressor: Compressor | None,
-    strict: bool,
-    dry_run: bool,
-    verbose: bool,
-) -> None:
+def command(strict: bool, dry_run: bool, verbose: bool, **_: object) -> None:
     """Make an initrd from the installed system in --sysroot.
 
     The image holds the drivers and the NFS client of the tree's kernel, busybox and the program that
     finds, checks and starts the tree over the network. It appears whole or not at all.
     """
     start = time.monotonic()
-    decided = build.plan(
-        build.Options(
-            sysroot=sysroot,
-            output=output,
-            cmdline=cmdline,
-            kernel_release=kernel_release,
-            busybox=busybox,
-            modules=modules,
-            drivers=drivers,
-            pci_classes=classes or None,
-            buses=tuple(dict.fromkeys(bus for each in buses for bus in each)) if buses else None,
-            hardware=(*hardware, *((Path("/sys"),) if hostonly else ())),
-            compressor=compressor,
-            programs=programs,
-            files=files,
-            drop_ins=_folders(drop_ins, no_drop_ins),
-        )
-    )
+    decided = build.plan(chosen(click.get_current_context().params))
     for note in decided.notes:
         _log(note)
     _log_missing(decided.missing_firmware, every=verbose or strict)
@@ -276,6 +245,27 @@ def command(
             click.echo(_line(item, verbose))
     else:
         _write(decided, start, verbose)
+
+
+def chosen(given: Mapping[str, Any]) -> build.Options:
+    """Return what the command line's options, by their names in Python, say about a build."""
+    buses = tuple(dict.fromkeys(bus for each in given["buses"] for bus in each)) if given["buses"] else None
+    return build.Options(
+        sysroot=given["sysroot"],
+        output=given.get("output"),
+        cmdline=given["cmdline"],
+        kernel_release=given["kernel_release"],
+        busybox=given["busybox"],
+        modules=given["modules"],
+        drivers=given["drivers"],
+        pci_classes=given["classes"] or None,
+        buses=buses,
+        hardware=(*given["hardware"], *((Path("/sys"),) if given["hostonly"] else ())),
+        compressor=given["compressor"],
+        programs=given["programs"],
+        files=given["files"],
+        drop_ins=_folders(given["drop_ins"], given["no_drop_ins"]),
+    )
 
 
 def _write(decided: build.Build, start: float, verbose: bool) -> None:

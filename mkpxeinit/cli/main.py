@@ -23,6 +23,7 @@ _VERBS = {
     "cat": "Print files of an image.",
     "extract": "Unpack an image into a folder, never outside it.",
     "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
+    "publish": "Publish kernel, image and loaders in a TFTP root.",
     "verify-server": "Ask the servers as a client would, and say what is wrong.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }

@@ -126,8 +126,10 @@ def test_version_loads_little(run: Run) -> None:
 
 def test_help_of_every_verb(run: Run) -> None:
     text = run("--help").stdout.decode()
-    verbs = re.findall(r"^  (\w+)  ", text.partition("Verbs:")[2], re.MULTILINE)
-    assert verbs == ["build", "list", "why", "diff", "check", "cat", "extract", "boot"]
+    verbs = re.findall(r"^  ([\w-]+)  ", text.partition("Verbs:")[2], re.MULTILINE)
+    assert verbs == [
+        *("build", "list", "why", "diff", "check", "cat", "extract", "server-config", "publish", "boot")
+    ]
     for verb in verbs:
         done = run(verb, "--help")
         assert done.code == 0 and b"Examples:" in done.stdout
