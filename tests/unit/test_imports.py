@@ -41,9 +41,11 @@ ROWS = (
     ("netboot.probe.pxelinux_config", "netboot.probe.grub_config", "netboot.probe.ipxe_script"),
     ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
     ("netboot.probe.verify",),
+    ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
+    ("netboot.serve",),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
-    ("cli.verify_server",),
+    ("cli.verify_server", "cli.serve"),
     ("cli.main",),
     ("__main__",),
 )
@@ -55,7 +57,7 @@ OWNERS = {
     "elftools": {"elf"},
     "click": {name for name in ORDER if name.startswith("cli.")},
     "pxelab": {"cli.boot"},
-    "subprocess": set(),
+    "subprocess": {"netboot.serve_process"},
 }
 
 

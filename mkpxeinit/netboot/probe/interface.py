@@ -20,6 +20,7 @@ _FLAGS, _ADDRESS, _MASK, _HARDWARE = 0x8913, 0x8915, 0x891B, 0x8927  # SIOCGIF..
 _UP, _RUNNING = 0x1, 0x40
 _ETHERNET = 1  # ARPHRD_ETHER
 _IPV4 = 0x0800
+_ALL = 0x0003  # ETH_P_ALL: the one that shows also what this machine itself sends by such a socket
 _SERVER_PORT, _CLIENT_PORT, _BOOT_PORT = 67, 68, 4011
 _MOST_PACKETS = 2000  # looked at in one round
 _MOST_OFFERS = 32
@@ -76,8 +77,8 @@ class Answers:
 class Asker:
     """Asks DHCP servers by an interface, with the hardware address of a client; it takes no lease.
 
-    It listens twice: a packet socket sees answers also while the interface has no address, a UDP socket
-    those of a server on this very machine.
+    It listens twice: a packet socket sees answers also while the interface has no address, and those that
+    a server on this very machine sends by such a socket; a UDP socket the other ones of this machine.
     """
 
     def __init__(self, interface: Interface, mac: bytes | None = None) -> None:
@@ -86,14 +87,14 @@ class Asker:
         self.mac = mac or interface.mac
         self._udp: socket.socket | None = None
         try:
-            self._raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_IPV4))
+            self._raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
         except PermissionError:
             raise ProbeError(
                 "DHCP is asked by a packet socket, which root alone may open",
                 "run it as root, or leave DHCP out with --server",
             ) from None
         try:
-            self._raw.bind((interface.name, _IPV4))
+            self._raw.bind((interface.name, _ALL))
             if interface.address is not None:
                 self._udp = self._open_udp()
         except OSError as error:
@@ -209,7 +210,7 @@ class Asker:
                 continue
             if ready is self._udp:
                 found.append((str(sender[0]), data))
-            else:
+            elif sender[1] == _IPV4:
                 unpacked = unpack_datagram(data)
                 if unpacked is not None:
                     found.append(unpacked)
