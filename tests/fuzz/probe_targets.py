@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
+from mkpxeinit.errors import printable
 from mkpxeinit.netboot.probe import (
     bootfiles,
     dhcp_codec,
@@ -21,6 +22,7 @@ from mkpxeinit.netboot.probe import (
 from mkpxeinit.netboot.probe.entry import Configuration
 from mkpxeinit.netboot.probe.fileset import place
 from mkpxeinit.netboot.probe.interface import unpack_datagram
+from mkpxeinit.netboot.serve_reports import Clients, read_report
 from tests.fuzz.target import Target
 from tests.unit import nfs_replies as made
 from tests.unit import test_probe_dhcp, test_probe_dns, test_probe_loaders, test_probe_nfs
@@ -116,6 +118,17 @@ def _bootfile(data: bytes, folder: Path) -> None:
     bootfiles.archive_of(data)
 
 
+def _report(data: bytes, folder: Path) -> None:
+    event = read_report(data)
+    clients = Clients("/tftp")
+    if event is not None:
+        assert event.client.isascii() and len(event.client) == 17 and len(event.what) < 2500
+        clients.heard(event)
+    for line in printable(data.decode("utf-8", "replace")), data.decode("ascii", "backslashreplace"):
+        clients.log_line(printable(line))
+    assert all(line.isprintable() for line in clients.table())
+
+
 def _packets(*packets: bytes) -> bytes:
     return b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
 
@@ -128,6 +141,10 @@ _OFFER = test_probe_dhcp.answer(
 _ALIAS = test_probe_dns.reply(
     test_probe_dns.record(5, b"\x01a\xc0\x10") + test_probe_dns.record(1, b"\x0a\0\0\3", b"\x01a\xc0\x10"), 2
 )
+_REPORT = (
+    f'<30>Nov 21 21:00:00 pxeinit: {{"mac":"{_MAC}","host":"pc","uptime":3.25,"event":"failure",'
+    '"name":"PXE-INIT-root-dns","text":"no \\"x\\""}'
+).encode()
 _KERNEL = bytes(0x202) + b"HdrS" + bytes(8) + b"\x80\x00" + bytes(0x70) + b"6.1.0-9-amd64 (x)"
 _PE = b"MZ" + bytes(58) + b"\x40\0\0\0PE\0\0\x64\x86" + bytes(100) + b"grub_"
 _MENU = "default a\ninclude round\nlabel a\nkernel k\nappend initrd=i quiet\nmenu default\nontimeout a\n"
@@ -154,5 +171,6 @@ PROBE_TARGETS = (
     Target("ipxe-script", (test_probe_loaders.IPXE.encode(),), _ipxe),
     Target("root-path", (b"nfs:a.lab,[fe80::1]:/x/y:vers=4.1,port=2049,ro", b"/x/%s,v3"), _root),
     Target("boot-url", (b"http://h:80/a/b?c", b"tftp://[fe80::1]/x"), _place),
+    Target("client-report", (_REPORT, f"DHCPACK(br0) 10.0.0.1 {_MAC} pc1".encode()), _report),
     Target("boot-file", (_KERNEL, _PE, b"#!ipxe\n"), _bootfile),
 )
