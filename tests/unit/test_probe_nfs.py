@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
 
@@ -203,6 +204,35 @@ class Maze:
 def test_links_without_end(target: str) -> None:
     with pytest.raises(ProbeError, match="circle|without end"):
         nfs.find(Maze(target), "/sbin/init")
+
+
+class Named(Maze):
+    """A tree by the full names of its files; text is a link's target."""
+
+    names: ClassVar = {
+        "/a": None,
+        "/a/b": "/c",
+        "/a/d": "c",
+        "/a/c": None,
+        "/c": None,
+        "/c/x": None,
+        "/a/c/x": None,
+    }
+
+    def lookup(self, folder: nfs.Node, name: str) -> nfs.Node:
+        path = f"{folder.handle.decode()}/{name}"
+        kind = nfs.Kind.LINK if self.names[path] else nfs.Kind.FOLDER
+        return nfs.Node(path.encode(), kind, 0o755, "0", 0)
+
+    def readlink(self, link: nfs.Node) -> str:
+        return str(self.names[link.handle.decode()])
+
+
+@pytest.mark.parametrize(
+    ("path", "place"), [("/a/b/x", "/c/x"), ("/a/d/x", "/a/c/x"), ("/a/d/../b/x", "/c/x"), ("a/./c", "/a/c")]
+)
+def test_links_absolute_and_relative(path: str, place: str) -> None:
+    assert nfs.find(Named(""), path).handle == place.encode()
 
 
 def test_links_do_not_leave_the_tree() -> None:

@@ -8,7 +8,6 @@ from mkpxeinit.netboot.probe import nfs, nfs3, nfs4, rpc
 from mkpxeinit.netboot.probe.finding import Findings, Verdict
 from mkpxeinit.netboot.probe.nfs import Kind, StatusError, Tree
 from mkpxeinit.netboot.probe.rootspec import RootSpec
-from mkpxeinit.netboot.probe.rpc import VersionError
 from mkpxeinit.netboot.probe.wire import ProbeError, shown
 
 _MISSING = 2
@@ -93,7 +92,7 @@ class NfsCheck:
             return spec.port
         port = rpc.port_of(address, rpc.NFS, 3, self._seconds)
         if port == 0:
-            raise VersionError("the portmapper knows no NFS 3")
+            raise ProbeError("the portmapper knows no NFS 3")
         return port
 
     def _unserved(self, where: str, spec: RootSpec, why: dict[str, ProbeError]) -> None:

@@ -23,10 +23,6 @@ _STATES = {
 }
 
 
-class VersionError(ProbeError):
-    """The program or this version of it is not served."""
-
-
 def opaque(data: bytes) -> bytes:
     """Return bytes as XDR packs them: length, bytes, zeros to a multiple of four."""
     return struct.pack(">I", len(data)) + data + bytes(-len(data) % 4)
@@ -79,8 +75,6 @@ def result(message: bytes, xid: int) -> Xdr | None:
     cursor.word()
     cursor.opaque(400)
     state = cursor.word()
-    if state in (1, 2):
-        raise VersionError(_STATES[state])
     if state:
         raise ProbeError(f"the server refuses the call: {_STATES.get(state, f'state {state}')}")
     return cursor
