@@ -47,10 +47,11 @@ class Menu:
     console: str | None = None
 
     def __post_init__(self) -> None:
-        labels = [entry.label for entry in self.entries]
-        for each in labels:
-            if labels.count(each) > 1:
-                raise ServerError(f"two entries of the menu are named {each!r}")
+        labels: set[str] = set()
+        for entry in self.entries:
+            if entry.label in labels:
+                raise ServerError(f"two entries of the menu are named {entry.label!r}")
+            labels.add(entry.label)
         seen: set[str] = set()
         for address, chosen in self.clients:
             if address != values.mac(address):

@@ -11,6 +11,9 @@ from mkpxeinit.netboot.consistency import meant
 from mkpxeinit.sysroot import read_regular
 
 MAX_FILE = 16 << 20  # bytes; a thousand clients with all their keys take 200 kB
+MAX_LINE = (
+    16 << 10
+)  # bytes; what tomllib needs for dotted keys, which stand on one line, grows with their square
 
 _T = TypeVar("_T")
 
@@ -129,7 +132,11 @@ def read(path: Path) -> Table:
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) and error.errno else str(error)
         raise ServerError(f"{shown}: {cause}; docs/server-config.md says what a description is") from error
+    if max(map(len, data.split(b"\n"))) > MAX_LINE:
+        raise ServerError(
+            f"{shown}: has a line of more than {MAX_LINE} bytes; lists may go over several lines"
+        )
     try:
         return Table("", tomllib.loads(data.decode("utf-8")))
-    except (tomllib.TOMLDecodeError, RecursionError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # a number of a thousand digits is a ValueError alone
         raise ServerError(f"{shown}: not TOML: {printable(error)}") from error

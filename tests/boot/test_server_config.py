@@ -101,18 +101,21 @@ def test_bios_pxelinux_by_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path
 
 
 def test_uefi_grub_by_dhcpd(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
-    site = site_of(lab, reporting_tree(lab, bookworm), console="ttyS0,115200", timeout=1)
+    view = reporting_tree(lab, bookworm)
+    site = site_of(lab, view, loaders=AS_FIRMWARE, console="ttyS0,115200", timeout=1)
     publish(site, bookworm, bookworm_image, GRUB)
     serve(lab, "dhcpd", site)
     machine = switch_on(lab, r"GNU GRUB|Booting `office'", uefi=True)
     check(read_report(machine, BOOT_SECONDS), site)
 
 
-def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
+@pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
+def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi: bool) -> None:
+    """The network ROM is iPXE, on BIOS and on UEFI, where the kernel's stub asks for the initrd by name."""
     site = site_of(lab, reporting_tree(lab, bookworm))
     publish(site, bookworm, bookworm_image, ())
     serve(lab, "kea", site)
-    machine = switch_on(lab, r"boot\.ipxe\.+ ok")
+    machine = switch_on(lab, r"boot\.ipxe\.+ ok", uefi=uefi)
     check(read_report(machine, BOOT_SECONDS), site)
 
 

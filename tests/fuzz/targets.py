@@ -28,6 +28,7 @@ from mkpxeinit.kernel.release import read_config
 from mkpxeinit.sysroot import Sysroot
 from tests.fuzz.image_targets import IMAGE_TARGETS
 from tests.fuzz.probe_targets import PROBE_TARGETS
+from tests.fuzz.site_targets import SITE_TARGETS
 from tests.fuzz.target import Target
 from tests.fuzz.tree_targets import TREE_TARGETS
 from tests.unit import small, test_firmware, test_inventory
@@ -203,6 +204,7 @@ TARGETS = (
     Target("lz4-block", _LZ4_BLOCKS, _lz4_block),
     Target("applets", (small.busybox(), small.busybox(["mount", "sh", "[", "ls"])), _applets),
     *TREE_TARGETS,
+    *SITE_TARGETS,
     *IMAGE_TARGETS,
     *PROBE_TARGETS,
 )
