@@ -208,12 +208,24 @@ def command(**given: Any) -> int:
     if given["macs"] and not given["group"]:
         raise UsageError("--mac is for --group")
     if given["list_"]:
+        _only("--list", {"as_json"})
         return publish_show.show(tftp_root, given["as_json"])
     if given["check"]:
+        _only("--check", {"as_json", "sysroot", "name"})
         return publish_show.check(tftp_root, given["sysroot"], given["name"], given["as_json"])
     if actions or not (given["sysroot"] or site):
         return _change(tftp_root, given)
     return _publish(tftp_root, site, given)
+
+
+def _only(action: str, allowed: set[str]) -> None:
+    """UsageError if an option was given that means nothing with `action`."""
+    context = click.get_current_context()
+    for each in context.command.params:
+        name = str(each.name)
+        given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
+        if given and each.opts[0] not in action.split() and name not in {*allowed, "tftp_root", "config"}:
+            raise UsageError(f"{each.opts[0]} means nothing with {action}")
 
 
 def _mac(text: str) -> str:
@@ -308,6 +320,10 @@ def _change(tftp_root: Path, given: dict[str, Any]) -> int:
     group, name = given["group"], given["chosen_generation"] or given["rollback"]
     if name is None and not (given["remove_group"] or given["keep"] or given["macs"]):
         raise UsageError("--sysroot is missing (or --list, --check, --rollback, --generation, --keep)")
+    doing = ("--rollback", "--generation", "--remove-group", "--mac", "--keep")
+    words = [each for each, value in zip(doing, _asked(given), strict=True) if value]
+    groups = {"group", "macs"} if not given["remove_group"] else set()
+    _only(" ".join(words), {"name", "keep", "take_over", *groups})
     said: list[str] = []
 
     def move(state: Published) -> Published:
@@ -340,6 +356,10 @@ def _change(tftp_root: Path, given: dict[str, Any]) -> int:
         _log(f"{printable(tftp_root)}: {line}")
     _log_removed(removed)
     return 0
+
+
+def _asked(given: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(given[each] for each in ("rollback", "chosen_generation", "remove_group", "macs", "keep"))
 
 
 def _tree(state: Published, name: str | None) -> str:

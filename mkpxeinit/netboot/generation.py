@@ -18,6 +18,8 @@ from mkpxeinit.sysroot import read_regular
 
 FOLDER = PurePosixPath("generations")
 KERNEL, IMAGE, MANIFEST = "vmlinuz", "pxeinit.img", "generation.json"
+# In a generation from before the switch to it until after: a killed run is cleared away by it.
+UNPUBLISHED = ".unpublished"
 FORMAT = 1
 _NAME = re.compile(r"(?P<tree>[A-Za-z0-9][A-Za-z0-9_-]{0,30})\.(?P<number>[1-9][0-9]{0,8})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")

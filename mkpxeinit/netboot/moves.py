@@ -16,16 +16,17 @@ from mkpxeinit.netboot.site import Site
 def to_tree(state: Published, generation: str, sysroot: str | None = None) -> Published:
     """Return `state` with `generation` for all clients of its tree that have no other of their own.
 
-    A tree that was not there before gets an entry, and is the default if it is the first.
+    A tree without an entry in the menu gets one, and is the default if it is the first.
     """
     name, number = split_name(generation)
     old = state.trees.get(name)
     if old is None:
         new = TreeState(generation, None, number, sysroot or "")
-        state = replace(state, slots=(*state.slots, Slot(name, name, name)), default=state.default or name)
     else:
         previous = old.previous if old.generation == generation else old.generation
         new = TreeState(generation, previous, max(old.number, number), sysroot or old.sysroot)
+    if not any(slot.tree == name for slot in state.slots):
+        state = replace(state, slots=(*state.slots, Slot(name, name, name)), default=state.default or name)
     return replace(state, trees={**state.trees, name: new})
 
 

@@ -12,7 +12,7 @@ from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
 from mkpxeinit.image.read import open_image, without_usr
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.netboot import generation, loaders, moves, published, secrets, switch, values
-from mkpxeinit.netboot.generation import FOLDER, IMAGE, KERNEL, MANIFEST, Manifest
+from mkpxeinit.netboot.generation import FOLDER, IMAGE, KERNEL, MANIFEST, UNPUBLISHED, Manifest
 from mkpxeinit.netboot.published import Published
 from mkpxeinit.netboot.site import Choice, Site
 from mkpxeinit.netboot.tftproot import Staged, TftpRoot, copy, digest_of, sync_folder, write_new, writing
@@ -76,6 +76,7 @@ def publish(options: Options, say: Say, environment: Mapping[str, str] | None = 
     """
     root = TftpRoot.open(options.tftp_root)
     created = _time(os.environ if environment is None else environment)
+    _cmdline(options)  # refused before anything is written
     with root.locked(say):
         state = switch.recover(root)
         with switch.Switch(root) as changes, root.new_folder(FOLDER) as folder:
@@ -103,6 +104,7 @@ def publish(options: Options, say: Say, environment: Mapping[str, str] | None = 
                 for each in files:
                     root.put(each)
                 state = commit()
+                (root.path / manifest.folder / UNPUBLISHED).unlink(missing_ok=True)
             except BaseException:
                 if served is None and manifest.name not in published.read(root).uses():
                     switch.remove(root, manifest.name)
@@ -187,7 +189,7 @@ def _fill(
         name=generation.next_name(root, options.tree, used),
         tree=options.tree,
         sysroot=printable(tree.root),
-        release=release,
+        release=values.kernel_release(release),
         kernel=kernel,
         image=stored,
         cmdline=_cmdline(options),
@@ -196,6 +198,7 @@ def _fill(
         version=__version__,
     )
     write_new(folder / MANIFEST, generation.as_json(manifest))
+    write_new(folder / UNPUBLISHED, b"")
     folder.chmod(0o755)
     return manifest
 

@@ -1,6 +1,7 @@
 """What is served compared with what it should be: files, permissions, configurations, and the tree itself."""
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from mkpxeinit.sysroot import Sysroot, read_regular
 _MAX_ENTRIES = 200_000
 _MAX_CONFIG = 4 << 20  # bytes
 _MAX_LOADER = 64 << 20  # bytes
+_OLD_PXELINUX = re.compile(rb"PXELINUX [1-4]\.")
 _PARTNERS = (
-    # What is in it is packed, so its version cannot be seen; 4 and older did without.
     ("pxelinux.0", "ldlinux.c32", "syslinux-common"),
     ("lpxelinux.0", "ldlinux.c32", "syslinux-common"),
     ("shimx64.efi", "grubx64.efi", "grub-efi-amd64-signed"),
@@ -208,12 +209,20 @@ def _partners(root: TftpRoot) -> Iterator[Finding]:
     """Yield loaders that would stop for want of their other half."""
     served = Sysroot(root.path)
     for name, partner, package in _PARTNERS:
-        if served.is_file(name) and not served.is_file(partner):
+        if served.is_file(name) and not served.is_file(partner) and not _is_old(served, name):
             yield Finding(
                 root.show(PurePosixPath(partner)),
                 f"missing, and {name} loads it",
                 f"publish again (Debian package {package})",
             )
+
+
+def _is_old(served: Sysroot, name: str) -> bool:
+    """Say whether a loader is PXELINUX 4 or older, which did without ldlinux.c32."""
+    try:
+        return bool(_OLD_PXELINUX.search(read_regular(served.resolve(name), _MAX_LOADER)))
+    except OSError:
+        return False
 
 
 def _written(root: TftpRoot, state: Published) -> Iterator[Finding]:

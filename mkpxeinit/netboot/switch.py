@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from mkpxeinit.errors import PublishError
 from mkpxeinit.netboot import generation, menus, published
 from mkpxeinit.netboot.bootfile import MARK
-from mkpxeinit.netboot.generation import FOLDER, Manifest
+from mkpxeinit.netboot.generation import FOLDER, UNPUBLISHED, Manifest
 from mkpxeinit.netboot.published import STATE, Published
 from mkpxeinit.netboot.tftproot import Staged, TftpRoot, sync_folder
 from mkpxeinit.sysroot import read_regular
@@ -152,16 +152,13 @@ def recover(root: TftpRoot) -> Published:
     state = published.read(root)
     ours = (PurePosixPath(), FOLDER, *menus.FOLDERS, *(path.parent for path in state.written))
     root.remove_leftovers(dict.fromkeys(ours))
-    if not root.place(STATE).exists():
-        # Whose the generations are that are here, if any, is not known: all of them stay.
-        if not generation.names(root):
-            root.put(root.stage(STATE, published.as_json(state)))
-    else:
-        for name in generation.names(root):
-            tree, number = generation.split_name(name)
-            known = state.trees[tree].number if tree in state.trees else 0
-            if number > known and name not in state.uses():
-                remove(root, name)
+    for name in generation.names(root):
+        mark = root.path / FOLDER / name / UNPUBLISHED
+        if name in state.uses():
+            with suppress(FileNotFoundError):
+                mark.unlink()
+        elif mark.is_file():
+            remove(root, name)
     if any(len(digests) > 1 or not digests[0] for digests in state.written.values()):
         with Switch(root) as switch:
             state = prepare(switch, state, state, read(root), take_over=False)()

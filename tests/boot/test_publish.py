@@ -115,9 +115,9 @@ def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree, root: Path, publish: Pu
     publish("--append", f"{APPEND} mark=one", "--loader", "shim-x64")
     serve(lab, bookworm, root, "shimx64.efi")
     machine = lab.machine(secure_machine(lab))
-    report = read_report(machine, 2 * LOADER_SECONDS)
+    report = read_report(machine, LOADER_SECONDS)
     assert_booted(report, "pc.1", "one")
-    assert machine.seen(r"secureboot: Secure boot enabled|Secure boot enabled")
+    assert machine.seen(r"secureboot: Secure boot enabled")
 
 
 def test_secure_boot_lets_nothing_else_in(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
@@ -133,7 +133,10 @@ def secure_machine(lab: Lab) -> Machine:
     firmware = Path("/usr/share/OVMF")
     variables = shutil.copyfile(firmware / "OVMF_VARS_4M.ms.fd", lab.folder / "variables.fd")
     code = firmware / "OVMF_CODE_4M.secboot.fd"
+    # Without the card's iPXE ROM, by the firmware's own code: shim cannot read GRUB through that old iPXE,
+    # which does not say how long a file was ("Malformed binary").
     return Machine(
+        nics=(Nic(model="virtio-net-pci,romfile="),),
         cpu="max",
         guest=False,
         arguments=(

@@ -235,3 +235,8 @@ def test_a_description_says_who_boots_what(tmp_path: Path) -> None:
     # With the other tree published, its clients come.
     state, notes = moves.to_site(moves.to_tree(state, "laptop.1", "/l"), site)
     assert notes == () and dict(state.clients)["52:54:00:00:00:04"] == "laptop.elsewhere"
+    # A tree that the description does not know is published all the same, with an entry.
+    state = moves.to_tree(moves.to_tree(state, "other.1", "/o"), "other.2")
+    state, _ = moves.to_site(state, site)
+    assert "other" not in {slot.label for slot in state.slots}
+    assert "other" in {slot.label for slot in moves.to_tree(state, "other.3").slots}
