@@ -25,6 +25,8 @@ _VERBS = {
     "prepare": "Make a tree ready to be a root that many clients share.",
     "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
     "publish": "Publish kernel, image and loaders in a TFTP root.",
+    "verify-server": "Ask the servers as a client would, and say what is wrong.",
+    "serve": "Serve a tree to the clients of one network, until Ctrl-C.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
 }
 

@@ -28,6 +28,7 @@ from mkpxeinit.kernel.release import read_config
 from mkpxeinit.sysroot import Sysroot
 from tests.fuzz.image_targets import IMAGE_TARGETS
 from tests.fuzz.prepare_targets import PREPARE_TARGETS
+from tests.fuzz.probe_targets import PROBE_TARGETS
 from tests.fuzz.publish_targets import PUBLISH_TARGETS
 from tests.fuzz.site_targets import SITE_TARGETS
 from tests.fuzz.target import Target
@@ -208,6 +209,7 @@ TARGETS = (
     *SITE_TARGETS,
     *IMAGE_TARGETS,
     *PREPARE_TARGETS,
+    *PROBE_TARGETS,
     *PUBLISH_TARGETS,
 )
 

@@ -34,6 +34,15 @@ ROWS = (
     ("netboot.tftproot", "netboot.generation", "netboot.published", "netboot.moves", "netboot.menus"),
     ("netboot.switch", "netboot.loaders", "netboot.secrets", "netboot.publish"),
     ("netboot.references", "netboot.freshness", "netboot.served"),
+    ("netboot.probe.wire", "netboot.probe.finding", "netboot.probe.dhcp_codec", "netboot.probe.interface"),
+    ("netboot.probe.tftp", "netboot.probe.http", "netboot.probe.dns", "netboot.probe.fileset"),
+    ("netboot.probe.rpc", "netboot.probe.nfs", "netboot.probe.nfs3", "netboot.probe.nfs4"),
+    ("netboot.probe.bootfiles", "netboot.probe.entry", "netboot.probe.rootspec"),
+    ("netboot.probe.pxelinux_config", "netboot.probe.grub_config", "netboot.probe.ipxe_script"),
+    ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
+    ("netboot.probe.verify",),
+    ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
+    ("netboot.serve",),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
     ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),
@@ -46,18 +55,19 @@ ROWS = (
     ("prepare.prepare",),
     ("cli.prepare",),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
+    ("cli.verify_server", "cli.serve"),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "cli"}
+EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "netboot.probe", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
     "elftools": {"elf"},
     "click": {name for name in ORDER if name.startswith("cli.")},
     "pxelab": {"cli.boot"},
-    "subprocess": {"prepare.chroot"},
+    "subprocess": {"netboot.serve_process", "prepare.chroot"},
 }
 
 

@@ -1,0 +1,169 @@
+"""`mkpxeinit serve`."""
+
+import time
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
+from pathlib import Path, PurePosixPath
+
+import click
+
+from mkpxeinit.errors import ServerError, UsageError, printable
+from mkpxeinit.netboot import description, serve, serve_nfs, values
+from mkpxeinit.netboot.parts import Tree
+from mkpxeinit.netboot.publish import tree_name
+from mkpxeinit.netboot.serve_reports import Clients, Event
+from mkpxeinit.sysroot import Sysroot
+
+
+@click.command(
+    name="serve",
+    short_help="Serve a tree to the clients of one network, until Ctrl-C.",
+    epilog="""\b
+Examples:
+  mkpxeinit serve --sysroot /netboot/pxeclient --interface eth1 --address 192.0.2.1/24
+  mkpxeinit serve --sysroot DIR --interface eth0 --proxy             (beside the DHCP server there)
+  mkpxeinit serve --config mkpxeinit.toml --interface eth1
+""",
+)
+@click.option("--interface", required=True, metavar="NAME", help="The network of the clients.")
+@click.option("--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The tree that they boot.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Description of the site (docs/server-config.md): several trees, clients by their address.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS/LENGTH",
+    help="Give the interface this address for as long as it takes. [default: the one that it has]",
+)
+@click.option(
+    "--range",
+    "addresses",
+    metavar="FIRST-LAST",
+    help="Addresses for clients. [default: the half of the network without ours]",
+)
+@click.option(
+    "--image", type=click.Path(path_type=Path), metavar="FILE", help="Serve this image; none is built."
+)
+@click.option(
+    "--mode", metavar="MODE", help="How the root becomes writable: farm (default), overlay, ro, rw."
+)
+@click.option("--append", metavar="PARAMETERS", help="Further kernel parameters.")
+@click.option("--console", metavar="ttySN[,SPEED]", help="Serial line for the loaders and the kernel.")
+@click.option("--proxy", is_flag=True, help="Leave addresses to the DHCP server that is there.")
+@click.option("--anyway", is_flag=True, help="Serve although another DHCP server answers.")
+@click.option(
+    "--nfs",
+    type=click.Choice(serve_nfs.KINDS),
+    default="auto",
+    show_default=True,
+    help="Which NFS server; auto: the kernel's if it is there.",
+)
+@click.option(
+    "--http-port",
+    type=click.IntRange(0, 65535),
+    default=80,
+    show_default=True,
+    metavar="PORT",
+    help="For UEFI HTTP boot and iPXE; 0: none.",
+)
+@click.option(
+    "--report-port",
+    type=click.IntRange(1, 65535),
+    default=5140,
+    show_default=True,
+    metavar="PORT",
+    help="Where clients report their phases (pxeinit.report=).",
+)
+def command(
+    interface: str,
+    sysroot: Path | None,
+    config: Path | None,
+    address: str | None,
+    addresses: str | None,
+    image: Path | None,
+    mode: str | None,
+    append: str | None,
+    console: str | None,
+    proxy: bool,
+    anyway: bool,
+    nfs: str,
+    http_port: int,
+    report_port: int,
+) -> int:
+    """Run DHCP, TFTP, HTTP and NFS on one interface, in the foreground, and show what clients do.
+
+    Everything is configured and published in a private folder that goes with it, so that Ctrl-C leaves
+    neither a process nor an address nor a file. Needs root, dnsmasq, and the kernel's NFS server or
+    NFS-Ganesha. Refuses a network on which a DHCP server answers already.
+    """
+    if (sysroot is None) == (config is None):
+        raise UsageError("give either --sysroot DIR or --config FILE")
+    if config is not None and (mode or append or console or addresses or proxy):
+        raise UsageError("--config says mode, parameters, console, ranges and proxy itself")
+    try:
+        site = description.read(config) if config is not None else None
+        request = serve.Request(
+            interface=values.interface(interface),
+            tree=_tree(sysroot, mode, append) if sysroot is not None else None,
+            site=site,
+            image=image,
+            address=_address(address) if address else None,
+            addresses=_range(addresses) if addresses else None,
+            proxy=site.proxy if site is not None else proxy,
+            anyway=anyway,
+            nfs=nfs,
+            http_port=http_port,
+            report_port=report_port,
+            console=values.console(console) if console else None,
+        )
+    except ServerError as error:
+        raise UsageError(str(error)) from error
+    clients = Clients()
+    try:
+        serve.serve(request, serve.Ears(_say, _show), clients, lambda: _say("ready; Ctrl-C ends it"))
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        for line in clients.table():
+            click.echo(line)
+    return 0
+
+
+def _tree(sysroot: Path, mode: str | None, append: str | None) -> Tree:
+    """Return the tree as it is exported: its real path, for a link cannot be exported."""
+    path: PurePosixPath = values.path(str(Sysroot.open(sysroot).root.resolve()))
+    return Tree(
+        tree_name(sysroot),
+        path,
+        mode=values.mode(mode) if mode else "farm",
+        cmdline=values.cmdline(append) if append else "",
+    )
+
+
+def _address(text: str) -> IPv4Interface:
+    try:
+        found = IPv4Interface(text)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        raise ServerError(f"--address: {text!r} is not ADDRESS/LENGTH") from None
+    if "/" not in text or found.network.prefixlen > 30 or found.ip in (found.network[0], found.network[-1]):
+        raise ServerError(f"--address: {text!r} is not the address of a host with its network's length")
+    return found
+
+
+def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ServerError(f"--range: {text!r} is not FIRST-LAST, two addresses")
+    return values.address(first), values.address(last)
+
+
+def _say(text: str) -> None:
+    click.echo(f"mkpxeinit: {printable(text)}", err=True)
+
+
+def _show(event: Event) -> None:
+    """Print what a client did, at once."""
+    mark = "!" if event.failed else " "
+    click.echo(f"{time.strftime('%H:%M:%S')} {mark} {event.client}  {event.what}")

@@ -1,0 +1,137 @@
+"""`mkpxeinit verify-server`."""
+
+import json
+import sys
+from dataclasses import asdict
+
+import click
+
+from mkpxeinit.errors import UsageError
+from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
+from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
+from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac
+from mkpxeinit.netboot.probe.wire import ProbeError
+
+_KINDS = [each.name for each in ARCHITECTURES if each.name != "pxeinit"]
+
+
+@click.command(
+    name="verify-server",
+    short_help="Ask DHCP, TFTP, HTTP, NFS and DNS as a client would, and say what is wrong.",
+    epilog="""\b
+Examples:
+  mkpxeinit verify-server --interface eth0
+  mkpxeinit verify-server --interface eth0 --arch uefi-x64 --mac 52:54:00:12:34:56
+  mkpxeinit verify-server --server 192.0.2.1 --file pxelinux.0 --root-path /netboot/pxeclient
+""",
+)
+@click.option("--interface", metavar="NAME", help="Ask DHCP on this interface, and go on with what it says.")
+@click.option("--mac", metavar="ADDRESS", help="Ask as this client. [default: the interface's own address]")
+@click.option(
+    "--arch",
+    "architectures",
+    multiple=True,
+    type=click.Choice(_KINDS),
+    help="A kind of client that must be able to boot; repeatable. [default: at least one of them all]",
+)
+@click.option("--server", metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server.")
+@click.option(
+    "--file", "files", multiple=True, metavar="NAME", help="Its boot file, or a URL of http; repeatable."
+)
+@click.option(
+    "--root-path", metavar="[SERVER:]/PATH[,OPTIONS]", help="The root, instead of what DHCP's option 17 says."
+)
+@click.option(
+    "--dns", multiple=True, metavar="ADDRESS", help="A DNS server, instead of those of DHCP; repeatable."
+)
+@click.option("--init", metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.5, 120),
+    default=5.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for an answer.",
+)
+@click.option(
+    "--file-timeout",
+    type=click.FloatRange(1, 3600),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for a whole file.",
+)
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
+def command(
+    interface: str | None,
+    mac: str | None,
+    architectures: tuple[str, ...],
+    server: str | None,
+    files: tuple[str, ...],
+    root_path: str | None,
+    dns: tuple[str, ...],
+    init: str | None,
+    timeout: float,
+    file_timeout: float,
+    as_json: bool,
+) -> int:
+    """Ask the servers of a network boot from outside, and print a line for each thing that was seen.
+
+    Takes no lease and mounts nothing. DHCP (--interface) needs root; so do NFS servers that want root's
+    source ports. Exit code 1 if something would keep a client from booting.
+    """
+    if (interface is None) == (server is None):
+        raise UsageError("give either --interface NAME, to ask DHCP, or --server ADDRESS, to leave it out")
+    if interface is not None and files:
+        raise UsageError("--file is for --server: with --interface DHCP names the boot file")
+    if server is not None and architectures:
+        raise UsageError("--arch is for --interface: with --server name the boot file with --file")
+    if server is not None and not files and root_path is None:
+        raise UsageError("--server alone says nothing to look at: add --file NAME, --root-path PATH or both")
+    try:
+        request = Request(
+            interface=interface,
+            mac=read_mac(mac) if mac is not None else None,
+            architectures=architectures,
+            server=read_address(server) if server is not None else None,
+            files=files,
+            root_path=root_path,
+            dns=tuple(read_address(each) for each in dns),
+            init=init,
+            wait=timeout,
+            whole=file_timeout,
+        )
+    except ProbeError as error:
+        raise UsageError(str(error)) from error
+    findings = Findings(None if as_json else _print)
+    Verification(request, findings, _Progress() if sys.stderr.isatty() else None).run()
+    if as_json:
+        found = [asdict(each) for each in findings.all]
+        click.echo(json.dumps({"good": findings.good, "findings": found}, indent=2))
+    wrong = sum(each.verdict is Verdict.BAD for each in findings.all)
+    if wrong:
+        lines = "line says" if wrong == 1 else "lines say"
+        click.echo(f"mkpxeinit: a client would not boot; {wrong} {lines} why", err=True)
+    return 0 if findings.good else 1
+
+
+def _print(found: Finding) -> None:
+    """Print a finding, and how to mend it on a line of its own."""
+    if sys.stderr.isatty():
+        click.echo("\r\033[K", nl=False, err=True)
+    click.echo(f"{found.verdict:<4}  {found.part:<6}  {found.subject}: {found.text}")
+    if found.remedy:
+        click.echo(f"              -> {found.remedy}")
+
+
+class _Progress:
+    """Shows on a terminal how much of a file has come."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+
+    def __call__(self, name: str, size: int) -> None:
+        """Say it for each megabyte."""
+        if size >> 20 != self._shown:
+            self._shown = size >> 20
+            click.echo(f"\r\033[K{name}: {size >> 20} MB", nl=False, err=True)

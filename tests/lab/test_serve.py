@@ -1,0 +1,204 @@
+"""`serve` in a network of its own: what it serves, what it refuses, and that nothing is left of it."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from pxelab import Lab
+from pxelab.namespace import Process
+from pxelab.udhcpd import Udhcpd, UdhcpdSettings
+from tests.lab.verifying import Client, wired
+from tests.unit.small import kernel_tree, make_tree
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a laboratory needs root")
+
+SECONDS = 60.0
+READY = "ready; Ctrl-C ends it"
+COMMAND = str(Path(sys.executable).with_name("mkpxeinit"))
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    with Lab.open() as lab, wired(lab) as made:
+        yield made
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    made = make_tree(tmp_path / "pc", kernel_tree())
+    made.chmod(0o755)
+    for name in ("sbin", "usr/sbin"):
+        (made / name).mkdir(parents=True, exist_ok=True)
+    (made / "sbin/init").unlink(missing_ok=True)
+    (made / "sbin/init").write_bytes(b"#!/bin/sh\n")
+    (made / "sbin/init").chmod(0o755)
+    return made
+
+
+@dataclass(frozen=True)
+class Serving:
+    lab: Lab
+    process: Process
+    out: Path
+
+    @property
+    def said(self) -> str:
+        return self.out.read_text(errors="replace")
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + SECONDS
+        while text not in self.said:
+            assert self.process.running and time.monotonic() < end, self.said
+            time.sleep(0.05)
+
+
+def start(lab: Lab, *words: str | Path) -> Serving:
+    out = lab.folder / "serve.out"
+    with out.open("ab") as file:
+        temporary = lab.folder / "tmp"
+        temporary.mkdir(exist_ok=True)
+        argv = ["env", f"TMPDIR={temporary}", COMMAND, "serve", "--interface", "br0", *map(str, words)]
+        return Serving(lab, lab.space.start("serve", argv, stdout=file, stderr=file), out)
+
+
+def state(lab: Lab) -> tuple[str, ...]:
+    """Return what must be the same afterwards: processes, addresses, exports, sockets, files."""
+    processes = lab.space.run(["ps", "-eo", "args"]).stdout.decode().splitlines()
+    known = sorted(line for line in processes if not line.startswith("ps "))
+    addresses = lab.space.run(["ip", "-4", "-o", "address"]).stdout.decode()
+    sockets = lab.space.run(["cat", "/proc/net/udp", "/proc/net/tcp"]).stdout.decode()
+    listening = [line.split()[1] for line in sockets.splitlines() if " 0A " in line or " 07 " in line]
+    files = lab.space.run(
+        ["find", "/run", "/var/lib/nfs", str(lab.folder / "tmp")], check=False
+    ).stdout.decode()
+    return (*known, addresses, *listening, *sorted(files.splitlines()))
+
+
+def test_clients_find_everything_and_nothing_is_left(client: Client, tree: Path) -> None:
+    (client.lab.folder / "tmp").mkdir()
+    before = state(client.lab)
+    serving = start(client.lab, "--sysroot", tree)
+    serving.wait_for(READY)
+    seen = client.verify("--interface", "c0", "--arch", "bios", "--arch", "uefi-x64", "--arch", "http-x64")
+    assert seen.has("ok", "tftp://10.77.0.1/pxelinux.cfg/default, pc: kernel "), seen
+    assert seen.has("ok", f"10.77.0.1:{tree}: exported, and a tree to boot from, by NFS 4.1, 4.0, 3"), seen
+    assert seen.has("ok", "http://10.77.0.1/boot.ipxe: kernel") and seen.bad == []
+    serving.wait_for("10.77.0.50  loaded /generations/pc.1/pxeinit.img (TFTP)")
+    serving.wait_for("10.77.0.50  loads /generations/pc.1/pxeinit.img (HTTP)")
+    message = (
+        '<30>Nov 21 21:00:00 pxeinit: {"mac":"52:54:00:00:00:01","host":"pc1","uptime":3,"event":"phase",'
+    )
+    send = "import socket; s = socket.socket(2, 2); s.sendto(%r, ('10.77.0.1', 5140))"
+    for each in (b"\xff\x1b[2J" * 500, (message + '"event":"phase","name":"root"}').encode()):
+        client.run("python3", "-c", send % each)
+    serving.wait_for("52:54:00:00:00:01  phase root at 3.0 s (pc1)")
+    assert "\x1b" not in serving.said
+    assert state(client.lab) != before
+    serving.process.signal("INT")
+    assert serving.process.wait(20) == 0
+    assert state(client.lab) == before
+    assert serving.said.splitlines()[-1].startswith("52:54:00:00:00:01  phase root")
+
+
+def test_a_second_interruption_does_not_stop_the_end(client: Client, tree: Path) -> None:
+    (client.lab.folder / "tmp").mkdir()
+    before = state(client.lab)
+    serving = start(client.lab, "--sysroot", tree)
+    serving.wait_for(READY)
+    for _ in range(5):
+        serving.process.signal("TERM")
+    # A late one may come when all is done, and the interpreter no longer minds.
+    assert serving.process.wait(20) in (128 + signal.SIGTERM, -signal.SIGTERM)
+    assert state(client.lab) == before
+
+
+def test_an_address_is_given_and_taken(client: Client, tree: Path) -> None:
+    client.lab.ip("addr del 10.77.0.1/24 dev br0")
+    serving = start(client.lab, "--sysroot", tree)
+    assert serving.process.wait(30) == 1
+    assert "br0 has no address; give one with --address" in serving.said
+    assert list((client.lab.folder / "tmp").iterdir()) == []
+    before = state(client.lab)
+    serving = start(client.lab, "--sysroot", tree, "--address", "10.77.0.9/24", "--http-port", "0")
+    serving.wait_for(READY)
+    seen = client.verify("--interface", "c0", "--arch", "bios")
+    assert (seen.code, seen.has("ok", "offers 10.77.0.")) == (0, True)
+    serving.process.signal("INT")
+    assert serving.process.wait(20) == 0
+    assert state(client.lab) == before
+
+
+def test_another_dhcp_server(client: Client, tree: Path) -> None:
+    """On another machine of the network; beside it by proxyDHCP."""
+    client.lab.ip("addr del 10.77.0.1/24 dev br0", "addr add 10.77.0.2/24 dev br0")
+    (client.lab.folder / "udhcpd.conf").write_text(
+        "start 10.77.0.100\nend 10.77.0.120\ninterface c0\noption subnet 255.255.255.0\n"
+        f"lease_file {client.lab.folder}/leases\npidfile {client.lab.folder}/udhcpd.pid\n"
+    )
+    (client.lab.folder / "leases").touch()
+    enter = ["nsenter", f"--target={client.pid}", "--net", "--"]
+    other = client.lab.space.start(
+        "udhcpd", [*enter, "busybox", "udhcpd", "-f", str(client.lab.folder / "udhcpd.conf")]
+    )
+    serving = start(client.lab, "--sysroot", tree)
+    assert serving.process.wait(30) == 1
+    assert "10.77.0.50 answers DHCP on br0; serve beside it with --proxy" in serving.said
+    beside = start(client.lab, "--sysroot", tree, "--proxy")
+    beside.wait_for(READY)
+    assert "DHCP (proxy) and TFTP" in beside.said
+    beside.process.signal("INT")
+    assert beside.process.wait(20) == 0
+    other.stop()
+    alone = start(client.lab, "--sysroot", tree, "--proxy")
+    assert alone.process.wait(30) == 1
+    assert "nobody gives addresses on br0" in alone.said
+
+
+def test_another_dhcp_server_on_this_machine(client: Client, tree: Path) -> None:
+    Udhcpd(client.lab, UdhcpdSettings("/x")).start()
+    serving = start(client.lab, "--sysroot", tree)
+    assert serving.process.wait(30) == 1
+    assert "10.77.0.1 answers DHCP on br0" in serving.said
+
+
+def test_a_server_that_ends_by_itself(client: Client, tree: Path) -> None:
+    (client.lab.folder / "tmp").mkdir()
+    before = state(client.lab)
+    serving = start(client.lab, "--sysroot", tree)
+    serving.wait_for(READY)
+    client.lab.space.run(["sh", "-c", "kill -9 $(pidof dnsmasq)"])
+    assert serving.process.wait(20) == 1
+    assert "dnsmasq has ended by itself" in serving.said
+    assert state(client.lab) == before
+
+
+def test_killed_outright_no_server_goes_on(client: Client, tree: Path) -> None:
+    serving = start(client.lab, "--sysroot", tree)
+    serving.wait_for(READY)
+    serving.process.signal("KILL")
+    end = time.monotonic() + 20
+    while b"dnsmasq" in (left := client.lab.space.run(["ps", "-eo", "args"]).stdout) or b"ganesha" in left:
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def test_a_taken_port_and_what_is_no_tree(client: Client, tree: Path, tmp_path: Path) -> None:
+    (client.lab.folder / "tmp").mkdir()
+    before = state(client.lab)
+    listen = "import socket, time; s = socket.create_server(('10.77.0.1', 80)); time.sleep(60)"
+    taken = client.lab.space.start("taken", ["python3", "-c", listen])
+    serving = start(client.lab, "--sysroot", tree)
+    assert serving.process.wait(30) == 1
+    assert "HTTP on 10.77.0.1 port 80: Address already in use; another port with --http-port" in serving.said
+    taken.stop()
+    (tmp_path / "empty").mkdir()
+    serving = start(client.lab, "--sysroot", tmp_path / "empty")
+    assert serving.process.wait(30) == 1
+    assert "Traceback" not in serving.said
+    assert state(client.lab) == before
