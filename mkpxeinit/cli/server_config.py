@@ -114,6 +114,8 @@ def command(
     if output is None and (dry_run or force):
         raise UsageError("--dry-run and --force are of use with --output only")
     names = tuple(name for each in only for name in each.split(",") if name)
+    if only and not names:
+        raise UsageError("--only has no name; --list shows them")
     site = _site(config, simple)
     written = writers.write(site, names)
     for name, reason in written.left_out:

@@ -85,7 +85,7 @@ def apply(changes: tuple[Change, ...]) -> None:
 
 def _stage(change: Change) -> Path:
     """Return a new file beside the one that it will replace, written and synced."""
-    change.path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(change.path.parent)
     temporary = change.path.with_name(f".{change.path.name}.{secrets.token_hex(8)}.tmp")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -99,6 +99,14 @@ def _stage(change: Change) -> Path:
             temporary.unlink()
         raise
     return temporary
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it; the new ones may be read by all, whatever the umask is."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
 
 
 def _rename(staged: list[tuple[Path, Change]]) -> None:

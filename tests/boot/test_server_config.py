@@ -137,6 +137,8 @@ def test_two_clients_by_mac(lab: Lab, bookworm: Tree, bookworm_image: Path, load
             Client(ONE, "bench1", IPv4Address("10.77.0.21"), mode="ro"),
             Client(TWO, "bench2", group="late"),
         ),
+        # A menu, too, which chooses by itself: each client's own entry.
+        timeout=1 if loader == "ipxe" else 0,
     )
     publish(site, bookworm, bookworm_image, PXELINUX if loader == "pxelinux" else ())
     serve(lab, "dnsmasq" if loader == "pxelinux" else "kea", site)

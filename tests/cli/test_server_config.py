@@ -122,6 +122,7 @@ def test_an_output_that_is_a_file(run: Run, config: Path, tmp_path: Path) -> Non
     ("words", "code", "said"),
     [
         (("--only", "dnsmask"), 2, "nothing to write is named 'dnsmask'; did you mean dnsmasq?"),
+        (("--only", ","), 2, "--only has no name; --list shows them"),
         (("--only", "nginx"), 1, "nginx: nothing to write: no http-url"),
         (("--dry-run",), 2, "of use with --output only"),
         (("--server", "192.0.2.1"), 2, "--config and --server"),

@@ -3,7 +3,9 @@
 A program of its own (`python3 -I -S dhcp_client.py INTERFACE`), because it has to run within the laboratory's
 network namespace. Requests come as JSON on stdin: a list of {"mac", "options": {code: hex}, "asks": [codes]}.
 The answers go to stdout in the same order: null, or {"address", "next_server", "file", "options"} of the ACK;
-of servers that offer no address (proxyDHCP), of the offer.
+of servers that offer no address (proxyDHCP), of the offer. With `OWN SERVER` behind INTERFACE, two
+addresses, of which the first is this machine's: the answers of the boot server, port 4011 of SERVER (PXE
+specification, section 2.2.4).
 """
 
 import json
@@ -111,7 +113,36 @@ def exchange(link: socket.socket, request: dict[str, Any]) -> dict[str, Any] | N
     return ask(link, mac, REQUEST, options, ACK)
 
 
+def ask_boot_server(
+    link: socket.socket, request: dict[str, Any], own: str, server: str
+) -> dict[str, Any] | None:
+    """Ask as a ROM does that has its address from elsewhere."""
+    mac = bytes.fromhex(request["mac"].replace(":", ""))
+    options = {int(code): bytes.fromhex(value) for code, value in request["options"].items()}
+    options[55] = bytes(request["asks"])
+    xid = random.getrandbits(32)
+    body = message(REQUEST, xid, mac, options)
+    body = body[:12] + socket.inet_aton(own) + body[16:]  # ciaddr
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        link.sendto(body, (server, 4011))
+        try:
+            found = read(bytes(12) + b"\x08\x00\x45" + bytes(8) + b"\x11" + bytes(18) + link.recv(4096), xid)
+        except TimeoutError:
+            continue
+        if found is not None:
+            return found
+    return None
+
+
 def main() -> None:
+    if len(sys.argv) > 2:
+        own, server = sys.argv[2:]
+        plain = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        plain.bind((own, 68))
+        plain.settimeout(1)
+        json.dump([ask_boot_server(plain, each, own, server) for each in json.load(sys.stdin)], sys.stdout)
+        return
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0800))
     link.bind((sys.argv[1], 0))
     link.settimeout(0.2)

@@ -84,3 +84,19 @@ def ask(lab: Lab, port: str, requests: Sequence[dict[str, Any]]) -> list[Any]:
     )
     answers: list[Any] = json.loads(done.stdout)
     return answers
+
+
+def ask_boot_server(lab: Lab, requests: Sequence[dict[str, Any]]) -> list[Any]:
+    """Return what port 4011 of the server answers to a machine, 10.77.0.50, of its own on the switch."""
+    lab.space.run(["ip", "netns", "add", "rom"])
+    inside = ["ip", "netns", "exec", "rom"]
+    lab.ip("link add rom0 type veth peer name rom1", "link set rom0 master br0 up", "link set rom1 netns rom")
+    lab.space.run([*inside, "ip", "addr", "add", "10.77.0.50/24", "dev", "rom1"])
+    lab.space.run([*inside, "ip", "link", "set", "rom1", "up"])
+    done = lab.space.run(
+        [*inside, sys.executable, "-I", "-S", str(CLIENT), "rom1", "10.77.0.50", "10.77.0.1"],
+        timeout=15.0 * len(requests),
+        stdin=json.dumps(requests).encode(),
+    )
+    answers: list[Any] = json.loads(done.stdout)
+    return answers

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Iterator
 from ipaddress import IPv4Address
+from typing import Any
 
 import pytest
 
+from mkpxeinit.netboot.parts import Subnet
 from pxelab import Lab
 from tests.netboot import sites
-from tests.netboot.servers import DHCP_SERVERS, add_port, ask, serve_dhcp
+from tests.netboot.servers import DHCP_SERVERS, add_port, ask, ask_boot_server, serve_dhcp
 from tests.netboot.sites import BENCH1, BENCH2, BENCH3, HTTP
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a laboratory needs root")
@@ -20,7 +22,7 @@ STRANGER = "52:54:00:77:09:{:02x}"
 
 def request(
     number: int, arch: int | None = None, *, vendor: str = "PXEClient", mac: str | None = None, **more: str
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """A DISCOVER as firmware of that architecture sends it; `more` are options in hexadecimal, `o77=`."""
     options = {key[1:]: value for key, value in more.items()}
     if arch is not None:
@@ -136,3 +138,47 @@ def test_nothing_but_what_was_asked_for(lab: Lab, server: str) -> None:
     assert (ipxe["file"], ipxe["next_server"]) == ("boot.ipxe", "10.77.0.1")
     assert http["file"] == ""
     assert text(http, 60) == ""
+
+
+def test_proxy_gives_the_file_and_no_address(lab: Lab) -> None:
+    """Beside another server: nothing but PXE's own options to the first question, the file to the second."""
+    site = sites.rich(lab.folder, proxy=True, clients=(), subnets=(Subnet(sites.NETWORK),))
+    serve_dhcp(lab, "dnsmasq", site)
+    asked = [
+        request(1, 0),
+        request(2, 7),
+        request(3, 9),
+        request(4, 11),
+        request(5, 0, o175="010101"),
+        request(6, 7, o175="010101"),
+    ]
+    offers = ask(lab, add_port(lab), asked)
+    for answer, again in zip(offers, asked, strict=True):
+        assert answer["address"] == "0.0.0.0"
+        assert text(answer, 60) == "PXEClient"
+        assert not {"1", "3", "6", "12", "15", "17", "51"} & set(answer["options"])
+        if "43" in answer["options"]:
+            again["options"] |= {"43": boot_item(answer["options"]["43"])}
+    (nobody,) = ask(lab, "client0", [request(7, o60=b"pxeinit".hex())])
+    assert nobody is None
+    files = [answer and (answer["file"], answer["next_server"]) for answer in ask_boot_server(lab, asked)]
+    assert files == [
+        ("pxelinux.0", "10.77.0.1"),
+        ("grubnetx64.efi", "10.77.0.1"),
+        ("grubnetx64.efi", "10.77.0.1"),
+        ("grubnetaa64.efi", "10.77.0.1"),
+        (f"{HTTP}boot.ipxe", "10.77.0.1"),
+        (f"{HTTP}boot.ipxe", "10.77.0.1"),
+    ]
+
+
+def boot_item(menu: str) -> str:
+    """Return the choice of the only item of a menu: PXE_BOOT_SERVERS (8) to PXE_BOOT_ITEM (71), layer 0."""
+    data, at = bytes.fromhex(menu), 0
+    found = []
+    while data[at] != 255:
+        if data[at] == 8:
+            found.append(data[at + 2 : at + 4])
+        at += 2 + data[at + 1]
+    assert len(found) == 1
+    return f"4704{found[0].hex()}0000ff"

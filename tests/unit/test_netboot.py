@@ -252,6 +252,16 @@ def test_files_are_put_in_place(tmp_path: Path) -> None:
     assert place.plan(tmp_path, FILES) == ()
 
 
+def test_servers_may_read_it_under_any_umask(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        place.apply(place.plan(tmp_path / "out", FILES))
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}
+    assert modes == {"etc": 0o755, "a": 0o755, "a.conf": 0o644, "b.conf": 0o644}
+
+
 def test_what_is_not_ours_is_kept(tmp_path: Path) -> None:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/b.conf").write_text("by hand\n")
