@@ -1,6 +1,5 @@
 """What `mkpxeinit publish` makes, booted: each loader, generations by client, a switch in between."""
 
-import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,6 @@ APPEND = "console=ttyS0 tsc=unstable"
 CMDLINE = {"cmdline": "cat /proc/cmdline"}
 TWO = ("--append", f"{APPEND} mark=two", "--cmdline", "pxeinit.mode=overlay")
 CANARY = "52:54:00:77:0c:0c"
-HTTP_PORT = 80
 
 Publish = Callable[..., str]
 
@@ -146,32 +144,3 @@ def secure_machine(lab: Lab) -> Machine:
             *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
         ),
     )
-
-
-def test_uefi_http_boot(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
-    """The same folder over HTTP: the firmware loads GRUB from a URL, GRUB the rest from the same server."""
-    publish("--append", f"{APPEND} mark=one")
-    lab.ganesha({EXPORT: reporting_tree(lab, bookworm, CMDLINE)})
-    lab.dnsmasq(
-        root_path=EXPORT,
-        lines=(
-            "dhcp-vendorclass=set:http,HTTPClient",
-            "dhcp-option-force=tag:http,60,HTTPClient",
-            f"dhcp-boot=tag:http,http://{SERVER}/grubnetx64.efi",
-        ),
-    )
-    asked = lab.results / "http.log"
-    words = [sys.executable, "-u", "-m", "http.server", str(HTTP_PORT), "--bind", SERVER, "--directory", root]
-    with asked.open("wb") as log:
-        lab.space.start("http", [str(word) for word in words], stdout=log, stderr=log)
-    no_pxe = ("-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=n")
-    machine = lab.machine(Machine(uefi=True, guest=False, arguments=no_pxe))
-    report = read_report(machine, LOADER_SECONDS)
-    assert_booted(report, "pc.1", "one")
-    for file in (
-        "grubnetx64.efi",
-        "grub/grub.cfg",
-        "generations/pc.1/vmlinuz",
-        "generations/pc.1/pxeinit.img",
-    ):
-        assert re.search(rf'"GET /{re.escape(file)} HTTP/1\.[01]" 200', asked.read_text()), file
