@@ -1,4 +1,4 @@
-"""A Debian 12 tree as an installer leaves it, prepared, boots to `running` in three modes."""
+"""A Debian 12 tree as an installer leaves it, prepared, boots to `running` in two modes."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def prepare(lab: Lab, view: Path, *options: str) -> str:
     return str(done.stderr.decode())
 
 
-@pytest.mark.parametrize("mode", ["farm", "overlay", "ro"])
+@pytest.mark.parametrize("mode", ["farm", "overlay"])
 def test_prepared_tree_runs(lab: Lab, installed: Tree, build_image: BuildImage, mode: str) -> None:
     view = lab.variant(installed.path, files=INSTALLED)
     keys = list((lab.space.path(view) / "etc/ssh").glob("ssh_host_*_key"))
