@@ -128,7 +128,20 @@ def test_help_of_every_verb(run: Run) -> None:
     text = run("--help").stdout.decode()
     verbs = re.findall(r"^  ([\w-]+)  ", text.partition("Verbs:")[2], re.MULTILINE)
     assert verbs == [
-        *("build", "list", "why", "diff", "check", "cat", "extract", "server-config", "publish", "boot")
+        *(
+            "build",
+            "list",
+            "why",
+            "diff",
+            "check",
+            "cat",
+            "extract",
+            "server-config",
+            "publish",
+            "verify-server",
+            "serve",
+            "boot",
+        )
     ]
     for verb in verbs:
         done = run(verb, "--help")
