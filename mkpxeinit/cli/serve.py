@@ -104,9 +104,10 @@ def command(
         raise UsageError("--config says mode, parameters, console, ranges and proxy itself")
     try:
         site = description.read(config) if config is not None else None
+        tree = _tree(sysroot, mode, append) if sysroot is not None else None
         request = serve.Request(
             interface=values.interface(interface),
-            tree=_tree(sysroot, mode, append) if sysroot is not None else None,
+            tree=tree,
             site=site,
             image=image,
             address=_address(address) if address else None,
@@ -120,6 +121,11 @@ def command(
         )
     except ServerError as error:
         raise UsageError(str(error)) from error
+    return _run(request)
+
+
+def _run(request: serve.Request) -> int:
+    """Serve; at the end, however it comes, print what was seen of each client."""
     clients = Clients()
     try:
         serve.serve(request, serve.Ears(_say, _show), clients, lambda: _say("ready; Ctrl-C ends it"))

@@ -80,14 +80,7 @@ def command(
     Takes no lease and mounts nothing. DHCP (--interface) needs root; so do NFS servers that want root's
     source ports. Exit code 1 if something would keep a client from booting.
     """
-    if (interface is None) == (server is None):
-        raise UsageError("give either --interface NAME, to ask DHCP, or --server ADDRESS, to leave it out")
-    if interface is not None and files:
-        raise UsageError("--file is for --server: with --interface DHCP names the boot file")
-    if server is not None and architectures:
-        raise UsageError("--arch is for --interface: with --server name the boot file with --file")
-    if server is not None and not files and root_path is None:
-        raise UsageError("--server alone says nothing to look at: add --file NAME, --root-path PATH or both")
+    _check_usage(interface, server, architectures, files, root_path)
     try:
         request = Request(
             interface=interface,
@@ -113,6 +106,24 @@ def command(
         lines = "line says" if wrong == 1 else "lines say"
         click.echo(f"mkpxeinit: a client would not boot; {wrong} {lines} why", err=True)
     return 0 if findings.good else 1
+
+
+def _check_usage(
+    interface: str | None,
+    server: str | None,
+    architectures: tuple[str, ...],
+    files: tuple[str, ...],
+    root_path: str | None,
+) -> None:
+    """Raise UsageError for options that exclude each other, or say nothing."""
+    if (interface is None) == (server is None):
+        raise UsageError("give either --interface NAME, to ask DHCP, or --server ADDRESS, to leave it out")
+    if interface is not None and files:
+        raise UsageError("--file is for --server: with --interface DHCP names the boot file")
+    if server is not None and architectures:
+        raise UsageError("--arch is for --interface: with --server name the boot file with --file")
+    if server is not None and not files and root_path is None:
+        raise UsageError("--server alone says nothing to look at: add --file NAME, --root-path PATH or both")
 
 
 def _print(found: Finding) -> None:

@@ -1,6 +1,7 @@
 """All servers of a network boot in the foreground, for a bench: started in order, watched, ended in order."""
 
 import contextlib
+import os
 import shutil
 import signal
 import socket
@@ -85,6 +86,8 @@ def _serve(
     request: Request, ears: Ears, clients: Clients, ready: Callable[[], None], stack: ExitStack
 ) -> None:
     place = _look(request.interface)
+    if os.geteuid() != 0:
+        raise ServerError("serve gives addresses and exports trees: run it as root")
     _ask_first(request, place, ears.say)
     folder = Path(stack.enter_context(_folder()))
     address = stack.enter_context(_address(request, place))

@@ -202,3 +202,36 @@ def test_a_taken_port_and_what_is_no_tree(client: Client, tree: Path, tmp_path: 
     assert serving.process.wait(30) == 1
     assert "Traceback" not in serving.said
     assert state(client.lab) == before
+
+
+def test_a_description(client: Client, tree: Path, tmp_path: Path) -> None:
+    """A client by its address, with a name and another mode; and a server that is somebody else."""
+    config = tmp_path / "mkpxeinit.toml"
+    text = f"""
+[server]
+address = "10.77.0.1"
+[[subnet]]
+network = "10.77.0.0/24"
+range = ["10.77.0.100", "10.77.0.199"]
+[tree.office]
+path = "{tree}"
+[[client]]
+mac = "52:54:00:00:00:07"
+name = "pc7"
+address = "10.77.0.77"
+mode = "rw"
+"""
+    config.write_text(text)
+    serving = start(client.lab, "--config", config)
+    serving.wait_for(READY)
+    assert client.verify("--interface", "c0", "--arch", "bios").bad == []
+    seen = client.verify("--interface", "c0", "--arch", "bios", "--mac", "52:54:00:00:00:07")
+    assert seen.has("ok", "offers 10.77.0.77/24") and seen.has("ok", "host name pc7"), seen
+    # It alone may write: we ask from another address, and are told so.
+    assert seen.bad == [f"10.77.0.1:{tree}: read-only, but the clients have pxeinit.mode=rw"], seen
+    serving.process.signal("INT")
+    assert serving.process.wait(20) == 0
+    config.write_text(text.replace('address = "10.77.0.1"', 'address = "10.77.0.2"'))
+    other = start(client.lab, "--config", config)
+    assert other.process.wait(30) == 1
+    assert "the description's server is 10.77.0.2, but br0 has 10.77.0.1" in other.said
