@@ -122,7 +122,12 @@ describe_network() {
     read_lease prefix
     prefix=$lease_value
     read_lease address
-    printf '%s\n' "Address=$lease_value/$prefix" 'KeepConfiguration=yes' 'IgnoreCarrierLoss=yes'
+    value=${lease_value:+$lease_value/$prefix}
+    read_lease address6
+    for value in $value $lease_value; do
+        printf 'Address=%s\n' "$value"
+    done
+    printf '%s\n' 'KeepConfiguration=yes' 'IgnoreCarrierLoss=yes'
     read_lease dns
     for value in $param_nameserver $lease_value; do
         printf 'DNS=%s\n' "$value"

@@ -102,6 +102,13 @@ def test_networkd_is_told(root: FakeRoot) -> None:
     assert "NamePolicy" not in link.replace("AlternativeNamesPolicy", "")
 
 
+def test_networkd_with_an_ipv6_address_alone(root: FakeRoot) -> None:
+    root.folder("newroot/usr/lib/systemd")
+    handoff(root, address6="2001:db8::5/64")
+    text = root.read("run/systemd/network/0-pxeinit-eth0.network") or ""
+    assert [line for line in text.splitlines() if line.startswith("Address")] == ["Address=2001:db8::5/64"]
+
+
 def test_networkd_with_the_search_list_and_little_else(root: FakeRoot) -> None:
     root.folder("newroot/lib/systemd")
     handoff(root, **DHCP, search="a.lab b.lab", domain="lab")
