@@ -38,6 +38,7 @@ ALWAYS = {
     "arping": "",
     "chroot": "",
     "cttyhack": "",
+    "dd": "exit 1",
     "halt": _END,
     "ip": "",
     "kill": "",

@@ -102,6 +102,71 @@ def test_the_question(root: FakeRoot) -> None:
     assert numbers[2:] == [0, 2, 100003, 4, 0, 0, 0, 0, 0]
 
 
+# The power button, where logind cannot say that it was pressed
+
+INPUTS = """I: Bus=0011 Vendor=0001 Product=0001 Version=ab41
+N: Name="AT Translated Set 2 keyboard"
+H: Handlers=sysrq kbd event0 leds
+
+I: Bus=0019 Vendor=0000 Product=0001 Version=0000
+N: Name="Power Button"
+P: Phys=LNXPWRBN/button/input0
+H: Handlers=kbd event17
+
+N: Name="Power Button of a stranger
+H: Handlers=event3
+"""
+
+
+def pressed(root: FakeRoot, *, times: int = 1, does: str = "", inputs: str = INPUTS) -> list[str]:
+    """Press the button so many times, systemd holding its FIFO; return what shutdown was called with."""
+    fifo = root.folder("leaving") / "shutdown"
+    os.mkfifo(fifo)
+    root.write("shutdown", "#!/bin/sh\necho $* > /tmp/verb\nkill -KILL 0\n", 0o755)
+    root.write("proc/bus/input/devices", inputs)
+    root.fake(
+        "dd",
+        fails=[*[0] * times, 1],
+        does=f'[ "$status" -eq 0 ] || kill -KILL 0; echo >> /tmp/pressed; {does}',
+    )
+    held = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert root.execute("/bin/sh", "/lib/pxeinit/leave-anyway", "10.0.2.2", "2049").status == -9
+    finally:
+        os.close(held)
+    return (root.read("tmp/verb") or "").split()
+
+
+def test_a_press_that_nobody_follows(root: FakeRoot) -> None:
+    silent(root)
+    assert pressed(root) == ["poweroff"]
+    assert len(root.calls("nc")) == 1 + 2
+    assert root.calls("mknod") == [["-m", "400", "/leaving/button17", "c", "13", "81"]]
+    assert root.calls("dd") == [["if=/leaving/button17", "of=/dev/null", "bs=96", "count=1"]]
+    assert "silent: poweroff" in log(root)
+
+
+def test_while_the_server_answers_a_press_is_logind_s(root: FakeRoot) -> None:
+    root.fake("nc", fails=[-1, 1, -1])
+    assert pressed(root, times=3) == []
+    assert (root.read("tmp/pressed") or "x").count("\n") == 2
+    assert len(root.calls("nc")) == 1 + 2 + 1 + 1
+
+
+def test_a_press_that_systemd_follows(root: FakeRoot) -> None:
+    silent(root)
+    assert pressed(root, does="rm /leaving/shutdown") == []
+
+
+@pytest.mark.parametrize("inputs", ["", INPUTS.replace("event17", "event32 event1x kbd"), INPUTS[-60:]])
+def test_no_button(root: FakeRoot, inputs: str) -> None:
+    """Looked for three times; then systemd leaves by itself or not at all."""
+    root.fake("sleep", when=" 240 ", does="(/bin/usleep 1; kill -KILL 0) &")
+    assert pressed(root, inputs=inputs) == []
+    assert [int(words[0]) for words in root.calls("sleep")[-3:]] == [10, 50, 240]
+    assert root.calls("dd") == []
+
+
 # lib/leave.sh: what systemd is given
 
 
