@@ -153,7 +153,8 @@ class Namespace:
         self._count += 1
         pid_file = self._folder / f"{name}-{self._count}.pid"
         keep_pid = ["/bin/sh", "-c", 'echo $$ >"$0"; exec "$@"', str(pid_file)]
-        words = [run.program(str(argv[0])), *map(str, argv[1:])]
+        # Whoever started us in the background made us ignore SIGINT, which would be inherited.
+        words = ["env", "--default-signal=INT", run.program(str(argv[0])), *map(str, argv[1:])]
         outer = run.start(
             self._enter([*keep_pid, *words]), stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=pass_fds
         )
