@@ -89,7 +89,9 @@ def test_short_lease_systemd(
     lives_beyond(machine, server, seconds)
     # What stays in memory, in KiB: the files, its processes' own pages, their kernel stacks and page tables.
     files = int(machine.check("df --output=used /run/initramfs | tail -1"))
-    ours = """for p in /proc/[0-9]*; do case $(tr '\\0' ' ' < $p/cmdline) in '@/'*) cat $p/status;; esac; done"""
+    ours = (
+        """for p in /proc/[0-9]*; do case $(tr '\\0' ' ' < $p/cmdline) in '@/'*) cat $p/status;; esac; done"""
+    )
     anonymous = machine.check(f"({ours}) | awk '/^RssAnon|^VmPTE/ {{ sum += $2 + 8 }} END {{ print sum }}'")
     assert int(anonymous) > 100
     assert files + int(anonymous) < 3 * 1024
