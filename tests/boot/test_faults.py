@@ -80,7 +80,7 @@ def test_the_export_is_closed_to_this_client(
 @pytest.mark.parametrize(
     ("owner", "squash", "code"),
     [
-        pytest.param("65534", "No_Root_Squash", "PXE-INIT-root-owner", id="nobody"),
+        pytest.param("65534", "No_Root_Squash", "PXE-INIT-root-owner", id="nobody", marks=pytest.mark.long),
         pytest.param("0", "Root_Squash", "PXE-INIT-root-denied", id="squashed"),
     ],
 )
@@ -105,10 +105,24 @@ FOREIGN = b"\x7fELF\2\1\1" + bytes(9) + b"\2\0\xb7\0" + b"\1" + bytes(43)
     ("files", "links", "code"),
     [
         pytest.param({"usr/local/sbin/init": FOREIGN}, {}, "init-machine", id="another-machines"),
-        pytest.param({}, {"usr/lib64/ld-linux-x86-64.so.2": "/nowhere"}, "init-interpreter", id="loader"),
+        pytest.param(
+            {},
+            {"usr/lib64/ld-linux-x86-64.so.2": "/nowhere"},
+            "init-interpreter",
+            id="loader",
+            marks=pytest.mark.long,
+        ),
         pytest.param({}, {SHARED: "/nowhere"}, "init-libraries", id="library"),
-        pytest.param({"usr/local/sbin/init": b"#!/no/sh\n"}, {}, "init-interpreter", id="script"),
-        pytest.param({"usr/local/sbin/init": b"echo\n"}, {}, "init-format", id="neither"),
+        pytest.param(
+            {"usr/local/sbin/init": b"#!/no/sh\n"},
+            {},
+            "init-interpreter",
+            id="script",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {"usr/local/sbin/init": b"echo\n"}, {}, "init-format", id="neither", marks=pytest.mark.long
+        ),
     ],
 )
 def test_an_init_that_cannot_be_started(

@@ -18,7 +18,7 @@ RUNNING_SECONDS = 300.0
         # Nothing gets past logind: every path begins on the server.
         ("trixie", "overlay", "asked", 60),
         # systemd-shutdown itself lies in the tree: nobody can start it.
-        ("trixie", "overlay", "last unit", 20),
+        pytest.param("trixie", "overlay", "last unit", 20, marks=pytest.mark.long),
     ],
 )
 def test_power_off_without_the_server(

@@ -41,7 +41,7 @@ def prepare(lab: Lab, view: Path, *options: str) -> str:
     return str(done.stderr.decode())
 
 
-@pytest.mark.parametrize("mode", ["farm", "overlay"])
+@pytest.mark.parametrize("mode", ["farm", pytest.param("overlay", marks=pytest.mark.long)])
 def test_prepared_tree_runs(lab: Lab, installed: Tree, build_image: BuildImage, mode: str) -> None:
     view = lab.variant(installed.path, files=INSTALLED)
     keys = list((lab.space.path(view) / "etc/ssh").glob("ssh_host_*_key"))

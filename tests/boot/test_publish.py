@@ -118,6 +118,7 @@ def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree, root: Path, publish: Pu
     assert machine.seen(r"secureboot: Secure boot enabled")
 
 
+@pytest.mark.long
 def test_secure_boot_lets_nothing_else_in(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
     """The same firmware refuses GRUB without a signature: the test above says something."""
     publish("--append", APPEND)
