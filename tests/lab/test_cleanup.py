@@ -51,9 +51,21 @@ def namespaces_of(file: Path) -> set[str]:
         return set()
 
 
-def namespaces_in_use() -> set[str]:
-    """Return the namespaces that any process is in."""
-    return set().union(*(namespaces_of(folder) for folder in Path("/proc").glob("[0-9]*/ns")))
+def namespaces_in_use(before: float) -> set[str]:
+    """Return the namespaces that any process is in that began before then, by the clock of the kernel's start.
+
+    What began later may be another laboratory, whose namespaces have the numbers of those that went.
+    """
+    found: set[str] = set()
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            # proc(5): field 22, counted behind the name's closing parenthesis.
+            began = int((process / "stat").read_text().rpartition(") ")[2].split()[19])
+        except OSError:
+            continue
+        if began <= before * os.sysconf("SC_CLK_TCK"):
+            found |= namespaces_of(process / "ns")
+    return found
 
 
 def namespaces_of_lab(folder: Path) -> set[str]:
@@ -77,8 +89,9 @@ def links() -> set[str]:
 def leftovers(folder: Path, spaces: set[str]) -> list[str]:
     """Return what is still there of a laboratory, after a few seconds of grace."""
     end = time.monotonic() + 10.0
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
     while True:
-        rest = programs(folder) + sorted(namespaces_in_use() & spaces)
+        rest = programs(folder) + sorted(namespaces_in_use(now) & spaces)
         rest += [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(folder) in line]
         if not rest or time.monotonic() > end:
             return rest
