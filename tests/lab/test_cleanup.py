@@ -52,7 +52,7 @@ def namespaces_of(file: Path) -> set[str]:
 
 
 def namespaces_in_use(before: float) -> set[str]:
-    """Return the namespaces that any process is in that began before then, by the clock of the kernel's start.
+    """Return the namespaces of all processes that began before then, by the clock of the kernel's start.
 
     What began later may be another laboratory, whose namespaces have the numbers of those that went.
     """
