@@ -168,7 +168,7 @@ def test_one_switch_after_another(lab: Lab, root: Path, tree: Path, tmp_path: Pa
 
     thread = threading.Thread(target=switch)
     thread.start()
-    seen = set()
+    seen: set[str] = set()
     try:
         client = Client(lab)
         # However slow the disk is: until there has been something to get wrong.
