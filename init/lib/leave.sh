@@ -30,16 +30,9 @@ lead_sysvinit() {
 # watch_leaving: systemd is led there by itself, unless the server is silent then (leave-anyway). A FIFO of a socket unit is
 # closed and removed by systemd without any program; that it conflicts with the targets also makes systemd read these now.
 watch_leaving() {
-    local verb port='' units=/run/systemd/system rest="$root_options,"
+    local verb units=/run/systemd/system
     tree_has /usr/lib/systemd/systemd /lib/systemd/systemd && command -v nc > /dev/null || return 0
-    while [ -n "$rest" ]; do
-        case $rest in
-            port=*) port=${rest%%,*} ;;
-        esac
-        rest=${rest#*,}
-    done
-    port=${port#port=}
-    is_number "${port:=2049}" || return 0
+    is_number "$root_port" || return 0
     mount -t proc -o nosuid,nodev,noexec proc $memory/proc || return 0
     mkdir -p $memory/leaving $units/sysinit.target.wants
     mknod -m 600 $memory/leaving/shutdown p
@@ -52,6 +45,6 @@ watch_leaving() {
     for verb in shutdown poweroff reboot halt kexec; do
         ln -s ../pxeinit-leave@.socket "$units/sysinit.target.wants/pxeinit-leave@$verb.socket"
     done
-    env -i PATH=/bin setsid chroot $memory @/busybox sh /leave-anyway "$root_address" "$port" \
+    env -i PATH=/bin setsid chroot $memory @/busybox sh /leave-anyway "$root_address" "$root_port" \
         < /dev/null > /dev/null 2>&1 &
 }

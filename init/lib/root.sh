@@ -1,7 +1,7 @@
 # shellcheck shell=dash
 # Phase root: where the tree is, and a mount of it that has proved itself (trust.sh).
 
-root_servers= root_server= root_path= root_options= root_versions= root_address=
+root_servers= root_server= root_path= root_options= root_versions= root_address= root_port=
 nfs_root=/nfsroot
 nfs_versions="4.2 4.1 4.0 3"
 mount_timeout=10 # seconds
@@ -114,9 +114,11 @@ default_server() {
     [ -n "$root_servers" ]
 }
 
-# sort_options: versions out of root_options into root_versions, ro and rw away (the mode decides), the rest kept.
+# sort_options: versions out of root_options into root_versions, ro and rw away (the mode decides), the rest kept; the port
+# is in root_port, too.
 sort_options() {
     local option kept=
+    root_port=2049
     local rest="$root_options,"
     while [ -n "$rest" ]; do
         option=${rest%%,*}
@@ -126,6 +128,10 @@ sort_options() {
             vers=* | nfsvers=*) choose_versions "${option#*=}" ;;
             v[34] | v4.[012]) choose_versions "${option#v}" ;;
             minorversion=[012]) choose_versions "4.${option#*=}" ;;
+            port=*)
+                root_port=${option#port=}
+                kept="$kept,$option"
+                ;;
             # These would make another mount than the one that was asked for.
             addr=* | mountaddr=* | clientaddr=*) warn "the mount option $option is ignored" ;;
             *) kept="$kept,$option" ;;

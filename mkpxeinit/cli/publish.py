@@ -1,7 +1,7 @@
 """`mkpxeinit publish`."""
 
 import time
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -305,13 +305,8 @@ def _plain(value: Any) -> Any:
 def _described(options: build.Options, tree: description.Tree) -> tuple[build.Options, dict[str, Any]]:
     """Return `options` with what the description says of the tree where the command line says nothing."""
     default = build.Options(options.sysroot)
-    said = {each.name: getattr(tree.build, each.name) for each in fields(tree.build)}
-    said["kernel_release"] = tree.kernel_release
-    taken = {
-        name: value
-        for name, value in said.items()
-        if value not in _NOTHING and getattr(options, name) == getattr(default, name)
-    }
+    said = publish.described(tree)
+    taken = {name: value for name, value in said.items() if getattr(options, name) == getattr(default, name)}
     return replace(options, **taken), {name.replace("_", "-"): _plain(value) for name, value in taken.items()}
 
 

@@ -159,10 +159,10 @@ def _address(text: str) -> IPv4Interface:
 
 
 def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
-    first, dash, last = text.partition("-")
-    if not dash:
-        raise ServerError(f"--range: {text!r} is not FIRST-LAST, two addresses")
-    return values.address(first), values.address(last)
+    try:
+        return values.span(text)
+    except ServerError as error:
+        raise ServerError(f"--range: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -32,13 +32,6 @@ class _Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(str(error), param, ctx)
 
 
-def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
-    first, dash, last = text.partition("-")
-    if not dash:
-        raise ServerError(f"{text!r} is not FIRST-LAST, two addresses")
-    return values.address(first), values.address(last)
-
-
 def _simple(
     name: str, check: Callable[[str], object], metavar: str, text: str
 ) -> Callable[[_Command], _Command]:
@@ -67,7 +60,7 @@ Examples:
 @_simple("server", values.address, "ADDRESS", "Without a description: this server's address.")
 @_simple("tree", values.path, "PATH", "The tree that all clients boot, as NFS exports it.")
 @_simple("subnet", values.network, "NETWORK/LENGTH", "The network of the clients.")
-@_simple("range", _range, "FIRST-LAST", "Addresses for any client.")
+@_simple("range", values.span, "FIRST-LAST", "Addresses for any client.")
 @_simple("router", values.address, "ADDRESS", "The router of the clients.")
 @_simple("interface", values.interface, "NAME", "The interface that DHCP is served on.")
 @_simple("tftp-root", values.path, "PATH", "The TFTP server's folder. [default: /srv/tftp]")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.errors import ServerError, os_cause, printable
+from mkpxeinit.image.output import sync_folder
 from mkpxeinit.netboot.bootfile import MARK
 from mkpxeinit.sysroot import read_regular
 
@@ -62,7 +63,7 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ServerError(f"{printable(path)}: cannot be replaced: {_cause(error)}") from error
+        raise ServerError(f"{printable(path)}: cannot be replaced: {os_cause(error)}") from error
 
 
 def apply(changes: tuple[Change, ...]) -> None:
@@ -76,7 +77,9 @@ def apply(changes: tuple[Change, ...]) -> None:
             staged.append((_stage(change), change))
         _rename(staged)
     except OSError as error:
-        raise ServerError(f"{printable(error.filename or 'files')}: cannot write: {_cause(error)}") from error
+        raise ServerError(
+            f"{printable(error.filename or 'files')}: cannot write: {os_cause(error)}"
+        ) from error
     finally:
         for temporary, _ in staged:
             with suppress(OSError):
@@ -122,8 +125,7 @@ def _rename(staged: list[tuple[Path, Change]]) -> None:
                 _put_back(change)
         raise
     for folder in sorted({change.path.parent for change in done}):
-        with suppress(OSError):
-            _sync(folder)
+        sync_folder(folder)
 
 
 def _put_back(change: Change) -> None:
@@ -131,15 +133,3 @@ def _put_back(change: Change) -> None:
         change.path.unlink()
     else:
         _stage(Change(change.path, None, change.old)).replace(change.path)
-
-
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _cause(error: OSError) -> str:
-    return os_cause(error)

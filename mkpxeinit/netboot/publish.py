@@ -3,19 +3,21 @@
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from mkpxeinit import __version__, build
 from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
+from mkpxeinit.image.output import sync_folder
 from mkpxeinit.image.read import open_image, without_usr
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.netboot import generation, loaders, moves, published, secrets, switch, values
 from mkpxeinit.netboot.generation import FOLDER, IMAGE, KERNEL, MANIFEST, UNPUBLISHED, Manifest
+from mkpxeinit.netboot.parts import Tree
 from mkpxeinit.netboot.published import Published
 from mkpxeinit.netboot.site import Choice, Site
-from mkpxeinit.netboot.tftproot import Staged, TftpRoot, copy, digest_of, sync_folder, write_new, writing
+from mkpxeinit.netboot.tftproot import Staged, TftpRoot, copy, digest_of, write_new, writing
 from mkpxeinit.sysroot import Sysroot
 
 GRACE = 900  # seconds that a generation stays after its last use: a client may be loading it
@@ -67,6 +69,13 @@ def tree_name(sysroot: Path) -> str:
         raise UsageError(
             f"--sysroot {printable(sysroot)}: {error}; give the tree a name with --name"
         ) from error
+
+
+def described(tree: Tree) -> dict[str, Any]:
+    """Return what a description says of a tree's image, named as in build.Options, and nothing else."""
+    said = {each.name: getattr(tree.build, each.name) for each in fields(tree.build)}
+    said["kernel_release"] = tree.kernel_release
+    return {name: value for name, value in said.items() if value not in (None, ())}
 
 
 def publish(options: Options, say: Say, environment: Mapping[str, str] | None = None) -> Outcome:

@@ -223,17 +223,7 @@ def _publish(request: Request, site: Site, say: Callable[[str], None]) -> None:
     for tree in site.trees:
         if tree.nfs_server not in (None, str(site.server)):
             say(f"tree {tree.name} is on {tree.nfs_server}; that server is not started here")
-        told = tree.build
-        options = build.Options(
-            sysroot=Path(tree.path),
-            kernel_release=tree.kernel_release,
-            modules=told.modules,
-            drivers=told.drivers,
-            pci_classes=told.pci_classes,
-            buses=told.buses,
-            hardware=told.hardware,
-            programs=told.programs,
-        )
+        options = replace(build.Options(Path(tree.path)), **publish.described(tree))
         publish.publish(publish.Options(root, options, tree.name, image=request.image, site=site), say)
 
 

@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.errors import PublishError
+from mkpxeinit.image.output import sync_folder
 from mkpxeinit.netboot import generation, menus, published
 from mkpxeinit.netboot.bootfile import MARK
 from mkpxeinit.netboot.generation import FOLDER, UNPUBLISHED, Manifest
 from mkpxeinit.netboot.published import STATE, Published
-from mkpxeinit.netboot.tftproot import Staged, TftpRoot, sync_folder
+from mkpxeinit.netboot.tftproot import Staged, TftpRoot
 from mkpxeinit.sysroot import read_regular
 
 BACKUP = ".before-mkpxeinit"

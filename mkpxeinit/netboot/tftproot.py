@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from mkpxeinit.errors import PublishError, os_cause, printable
+from mkpxeinit.image.output import sync_folder
 from mkpxeinit.sysroot import open_regular
 
 LOCK = PurePosixPath("generations/.lock")
@@ -214,16 +215,6 @@ def digest_of(file: BinaryIO, also: Callable[[bytes], object] | None = None) -> 
         if also is not None:
             also(piece)
     return Stored(total, digest.hexdigest())
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in `folder` last; some file systems cannot sync a folder."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def write_new(path: Path, data: bytes) -> None:

@@ -93,6 +93,14 @@ def address(text: str) -> IPv4Address:
     return found
 
 
+def span(text: str) -> tuple[IPv4Address, IPv4Address]:
+    """Return the first and the last address of `FIRST-LAST`."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        raise ServerError(f"{text!r} is not FIRST-LAST, two addresses")
+    return address(first), address(last)
+
+
 def network(text: str) -> IPv4Network:
     """Return the IPv4 network `ADDRESS/LENGTH`, no bit set behind the length."""
     if "/" not in text:

@@ -175,7 +175,8 @@ def watch(root: FakeRoot, options: str = "") -> Result:
     root.write("newroot/usr/lib/systemd/systemd", "")
     root.folder("run/initramfs/proc")
     return root.run(
-        "new_root=/newroot; root_address=10.0.2.2; root_options=$1; watch_leaving; wait; echo status $?",
+        "new_root=/newroot; root_address=10.0.2.2; root_options=$1; sort_options; watch_leaving; wait; "
+        "echo status $?",
         options,
     )
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from mkpxeinit.errors import ServerError
+from mkpxeinit.netboot import values
 from mkpxeinit.netboot.probe import dns, rootspec
 from mkpxeinit.netboot.probe.boot_check import BootCheck, Client, Start
 from mkpxeinit.netboot.probe.dhcp_check import Boot, DhcpCheck, Told
@@ -207,14 +209,10 @@ class Verification:
 
 def read_mac(text: str) -> bytes:
     """Return a hardware address. Raises ProbeError for what is none."""
-    digits = text.replace("-", ":").split(":")
     try:
-        found = bytes(int(each, 16) for each in digits if len(each) == 2)
-    except ValueError:
-        found = b""
-    if len(found) != 6 or len(digits) != 6 or found[0] & 1:
-        raise ProbeError(f"{shown(text)!r} is no hardware address of a card", "52:54:00:12:34:56")
-    return found
+        return bytes.fromhex(values.mac(text).replace(":", ""))
+    except ServerError:
+        raise ProbeError(f"{shown(text)!r} is no hardware address of a card", "52:54:00:12:34:56") from None
 
 
 def read_address(text: str) -> str:
