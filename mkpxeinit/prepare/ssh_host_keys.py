@@ -40,7 +40,7 @@ def _makes_keys(view: View) -> bool:
 
 
 def _runs(view: View, unit: str) -> bool:
-    """Say whether `unit` starts at a client's boot, which with its machine-id is never systemd's first one."""
+    """Say whether `unit` starts at a client's boot; with a machine-id that is never systemd's first one."""
     first = settings(view, unit, "Unit").get("ConditionFirstBoot", [])
     return not is_masked(view, unit) and not any(value.strip("|").lower() in _YES for value in first)
 

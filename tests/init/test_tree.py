@@ -332,7 +332,8 @@ def layer(name: str) -> list[str]:
 def test_read_only(root: FakeRoot) -> None:
     """The tree itself; /etc, /var and /tmp in memory. A second attempt finds them."""
     plant(root)
-    said = farm(root, "pxeinit.mode=ro", "phase_writable && phase_tree && phase_tree; echo status $? $new_root")
+    code = "phase_writable && phase_tree && phase_tree; echo status $? $new_root"
+    said = farm(root, "pxeinit.mode=ro", code)
     assert said.console == "status 0 /nfsroot\n"
     assert root.calls("mount") == [
         ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", MEMORY],

@@ -315,7 +315,7 @@ def test_ssh_host_keys_where_the_distribution_makes_them(tmp_path: Path) -> None
     ids=["Debian 13", "masked"],
 )
 def test_ssh_host_keys_where_the_distribution_makes_them_once(tmp_path: Path, maker: Tree) -> None:
-    """A client has a machine-id: for systemd none of its boots is the first."""
+    """A client has a machine-id: none of its boots is the first."""
     root = after(tmp_path, {**SSH, **maker}, "ssh-host-keys")
     assert (root / "etc/systemd/system/mkpxeinit-ssh-keys.service").exists()
 
