@@ -5,6 +5,7 @@ was told, and the user's files.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +38,8 @@ from mkpxeinit.sysroot import Sysroot
 from mkpxeinit.workers import workers
 
 _SETTINGS = PurePosixPath("etc/modprobe.d/tree.conf")
+_BUS = re.compile(r"[a-z][a-z-]*")
+_ACPI_ID = re.compile(r"[0-9A-Za-z]+")
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
 
 
@@ -158,10 +161,10 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
             for each in selection.modules
         ),
     )
-    yield (
-        "modules.alias",
-        "".join(f"alias {pattern} {name}\n" for pattern, name in index.effective_aliases() if name in paths),
-    )
+    aliases = [each for each in index.effective_aliases() if each.module in paths]
+    yield "modules.alias", "".join(f"alias {pattern} {name}\n" for pattern, name in aliases)
+    # Ours: the client need not look through all of them for it.
+    yield "modules.buses", "".join(f"{bus}\n" for bus in alias_buses(each.pattern for each in aliases))
     # busybox reads no weak dependencies; kmod and mkpxeinit check do.
     for kind in ("softdep", "weakdep"):
         yield (
@@ -173,6 +176,25 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
     yield "modules.builtin", index.builtin_text
     # Not for busybox: mkpxeinit check judges by it which devices need no module.
     yield "modules.builtin.modinfo", builtin_modinfo.image_text(index.builtin_modules.values())
+
+
+def alias_buses(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the buses that these aliases of modules are of, and `acpi=ID` for each ACPI device among them.
+
+    The client's drivers.sh makes the same of modules.alias where this list is missing.
+    """
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        bus, colon, device = pattern.partition(":")
+        bus = bus.removesuffix("*")
+        if not colon or _BUS.fullmatch(bus) is None:
+            continue
+        if bus == "acpi":
+            device = device.split(":", 1)[0]
+            bus = f"acpi={device}" if _ACPI_ID.fullmatch(device) else ""
+        if bus:
+            found[bus] = None
+    return tuple(found)
 
 
 def programs(busybox: Busybox, gathered: Iterable[Planned] = ()) -> Segment:

@@ -106,8 +106,7 @@ is_client_entry() {
     [ -d "$client_folder/$1" ] && [ ! -L "$client_folder/$1" ]
 }
 
-# layer_client_folder NAME: over the tree's own, writable in memory. Modes farm (where /etc has its layers from layer_etc) and
-# overlay: one more layer of the whole is refused, for the client's folder lies inside the tree.
+# layer_client_folder NAME: over the tree's own, writable in memory. Modes farm (/etc and /var have theirs already) and overlay: one more layer of the whole is refused, for the client's folder lies inside the tree.
 layer_client_folder() {
     local name="$1" below='' layers=$new_root/.pxeinit/$1
     [ "$param_mode" = farm ] || layers=$run_dir/overlay/top/client/$1
@@ -122,7 +121,7 @@ layer_client_folder() {
         overlay "$new_root/$name"
 }
 
-# bind_client_folder NAME: in place of the tree's own. Modes ro (but /etc and /var have their layers from fill_memory) and rw.
+# bind_client_folder NAME: in place of the tree's own. Modes ro (but for /etc and /var) and rw.
 bind_client_folder() {
     if [ ! -d "$new_root/$1" ] || [ -L "$new_root/$1" ]; then
         warn "/$1 is no folder of the tree: the client's own cannot be mounted there"
@@ -143,9 +142,11 @@ place_client() {
             warn "$quoted in the client's folder is left out: only folders can be a client's own, and not all"
             continue
         }
-        case $param_mode.$param_farm.$name in
-            farm.bind.etc | ro.*.etc | ro.*.var) continue ;;
-            farm.* | overlay.*) layer_client_folder "$name" ;;
+        case $layered in
+            *" $name "*) continue ;;
+        esac
+        case $param_mode in
+            farm | overlay) layer_client_folder "$name" ;;
             *) bind_client_folder "$name" ;;
         esac || {
             report_clients "/$name of this client could not be mounted" "the kernel refuses it; is the module overlay there?"

@@ -13,22 +13,27 @@ is_modalias() {
 
 # read_image_buses: sets image_buses to the buses that the image's modules name in their aliases, image_acpi to the ids of
 # ACPI devices among them. Buses without a driver in the image need no look, and ACPI has too many devices to try them all.
+# The image's builder has made a list of them; without it, they are looked for in all the aliases.
 read_image_buses() {
-    local word
+    local word list="/lib/modules/$kernel_release/modules.buses"
     [ -z "$image_buses" ] || return 0
     image_buses=' '
-    # shellcheck disable=SC2013,SC2016  # words, and awk's own
-    for word in $(awk '
-        $1 != "alias" || $2 !~ /^[a-z][a-z-]*[*]?:/ { next }
-        { bus = $2; sub(/[*]?:.*/, "", bus) }
-        bus == "acpi" { sub(/^[^:]*:/, "", $2); sub(/:.*/, "", $2); bus = $2 ~ /^[0-9A-Za-z]+$/ ? "acpi=" $2 : "" }
-        bus != "" && !seen[bus]++ { print bus }
-    ' "/lib/modules/$kernel_release/modules.alias" 2>/dev/null); do
+    if [ ! -r "$list" ]; then
+        list=/tmp/buses
+        # shellcheck disable=SC2016  # awk's own
+        awk '
+            $1 != "alias" || $2 !~ /^[a-z][a-z-]*[*]?:/ { next }
+            { bus = $2; sub(/[*]?:.*/, "", bus) }
+            bus == "acpi" { sub(/^[^:]*:/, "", $2); sub(/:.*/, "", $2); bus = $2 ~ /^[0-9A-Za-z]+$/ ? "acpi=" $2 : "" }
+            bus != "" && !seen[bus]++ { print bus }
+        ' "/lib/modules/$kernel_release/modules.alias" > $list 2>/dev/null
+    fi
+    while IFS= read -r word; do
         case $word in
             acpi=*) image_acpi="$image_acpi ${word#acpi=}" ;;
             *) image_buses="$image_buses$word " ;;
         esac
-    done
+    done < "$list"
 }
 image_buses=
 image_acpi=
@@ -40,6 +45,7 @@ list_aliases() {
         alias=
         if [ "$1" = auxiliary ]; then
             # Devices that a driver makes for other drivers: DRIVER.NAME.NUMBER, without a file modalias.
+            [ -e "$device" ] || break
             alias=${device##*/}
             alias=auxiliary:${alias%.*}
         else

@@ -52,6 +52,25 @@ ask_dns() {
     return 1
 }
 
+# read_tree_link PATH: sets target. Those of a tree's top (/lib, /bin) are met again and again, and each reading costs two
+# processes: they are remembered, while a line of what is remembered can hold them.
+read_tree_link() {
+    case $links_known in
+        *"$newline>$1$newline="*)
+            target=${links_known#*"$newline>$1$newline="}
+            target=${target%%"$newline"*}
+            return 0
+            ;;
+    esac
+    target=$(readlink "$1") || return 1
+    case $1$target in
+        *"$newline"*) ;;
+        *) links_known="$links_known>$1$newline=$target$newline" ;;
+    esac
+}
+# The variable is of drivers.sh.
+links_known=$newline
+
 # resolve_in_tree TREE PATH: sets resolved to TREE's own idea of PATH, every link followed as if TREE were "/", so that an
 # absolute link or "../../.." leads nowhere else. Fails if nothing is there, or after 40 links.
 resolve_in_tree() {
@@ -74,7 +93,7 @@ resolve_in_tree() {
         if [ -L "$tree$resolved/$part" ]; then
             links=$((links + 1))
             [ $links -le 40 ] || return 1
-            target=$(readlink "$tree$resolved/$part") || return 1
+            read_tree_link "$tree$resolved/$part" || return 1
             case $target in
                 /*) resolved= ;;
             esac

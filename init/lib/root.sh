@@ -218,6 +218,8 @@ try_versions() {
                 continue
                 ;;
         esac
+        # Another tree than before, or one that was mended.
+        links_known=$newline
         if check_tree; then
             root_version=$version
             return 0

@@ -1,7 +1,9 @@
 # shellcheck shell=dash
-# Phase tree: the farm, or in mode ro what is in memory. In the farm each entry at the top of the tree gets its counterpart in the tmpfs root:
-#   run tmp proc sys dev var initrd   a real folder; var's content is copied
-#   usr bin sbin lib*                 a bind mount of the tree's folder, etc a small overlay (unless pxeinit.farm=symlink)
+# Phase tree: the farm, or in mode ro what is in memory. In the farm each entry at the top of the tree gets its counterpart in
+# the tmpfs root:
+#   run tmp proc sys dev initrd       a real folder
+#   usr bin sbin lib*                 a bind mount of the tree's folder (unless pxeinit.farm=symlink)
+#   etc var                           a small overlay (pxeinit.farm=symlink: etc is a link, var a copy)
 #   a symbolic link                   the same link
 #   anything else                     a link into /nfsroot
 
@@ -72,30 +74,62 @@ bind_folders() {
     done
 }
 
-# layer_etc: /etc writable, at the cost of what is written: overlay, its upper layer in the tmpfs root; else a copy.
-layer_etc() {
-    local layers=$new_root/.pxeinit/etc own=
+# layer_top NAME FOLDER: ./NAME is FOLDER of the tree, writable at the cost of what is written: an overlay, its upper layer in
+# the tmpfs root, the client's own folder between them. Fails without overlay; layer_own is then the client's own.
+layer_top() {
+    local layers=$new_root/.pxeinit/$1
+    layer_own=
+    if [ -n "$client_folder" ] && [ -d "$client_folder/$1" ] && [ ! -L "$client_folder/$1" ]; then
+        layer_own=$client_folder/$1:
+    fi
+    is_layer "$2" || return 1
+    [ -d .pxeinit ] || (umask 077 && mkdir .pxeinit)
+    mkdir -p "$1" "$layers/upper" "$layers/work"
+    if mount -t overlay -o "lowerdir=$layer_own$2,upperdir=$layers/upper,workdir=$layers/work" overlay "$1"; then
+        layered="$layered$1 "
+        return 0
+    fi
+    rmdir "$1"
+    return 1
+}
+layered=' ' # the top folders that have such a layer
+
+# accept_copy NAME: in the place of that overlay, unless the client has a folder of its own for it.
+accept_copy() {
+    if [ -n "$layer_own" ]; then
+        report_clients "/$1 of this client could not be mounted" "there is no overlay"
+        return 1
+    fi
+    warn "no overlay for /$1: it is copied"
+}
+
+place_etc() {
     [ -d nfsroot/etc ] && [ ! -L nfsroot/etc ] && [ ! -d etc ] || return 0
+    ! layer_top etc "$tree_root/etc" || return 0
+    accept_copy etc || return 1
     mkdir etc
-    (umask 077 && mkdir -p .pxeinit)
-    mkdir -p "$layers/upper" "$layers/work"
-    if [ -n "$client_folder" ] && [ -d "$client_folder/etc" ] && [ ! -L "$client_folder/etc" ]; then
-        own=$client_folder/etc:
+    copy_stream "$tree_root/etc" etc . || {
+        rm -rf etc
+        report PXE-INIT-tree-etc "/etc could not be copied into memory" "$stream_message" \
+            "put the module overlay into the image, or use pxeinit.farm=symlink"
+        return 1
+    }
+}
+
+# place_var: the tree's /var may be a link, which means a place in the tree.
+place_var() {
+    [ ! -d var ] && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ] || return 0
+    if [ "$param_farm" = bind ]; then
+        ! layer_top var "$resolved" || return 0
+        accept_copy var || return 1
     fi
-    if ! mount -t overlay -o "lowerdir=$own$tree_root/etc,upperdir=$layers/upper,workdir=$layers/work" overlay etc; then
-        if [ -n "$own" ]; then
-            rmdir etc
-            report_clients "/etc of this client could not be mounted" "there is no overlay"
-            return 1
-        fi
-        warn "no overlay for /etc: it is copied"
-        copy_stream "$tree_root/etc" etc . || {
-            rm -rf etc
-            report PXE-INIT-tree-etc "/etc could not be copied into memory" "$stream_message" \
-                "put the module overlay into the image, or use pxeinit.farm=symlink"
-            return 1
-        }
-    fi
+    mkdir var
+    copy_var "$resolved" || {
+        rm -rf var
+        report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
+            "more memory, a smaller or readable /var in the tree, the module overlay in the image, or pxeinit.mode=overlay"
+        return 1
+    }
 }
 
 # copy_stream FROM TO NAME...: one tar stream, so that no file costs a process and the reading runs ahead of the writing.
@@ -168,7 +202,6 @@ layer_folder() {
     fi
     warn "no overlay: /$name stays read-only"
 }
-layered=' '
 
 # fill_memory: mode ro. The tree itself, but for what no system runs without: /etc, which says who a client is, /var and /tmp.
 fill_memory() {
@@ -200,18 +233,9 @@ fill_farm() {
     }
     if [ "$param_farm" = bind ]; then
         bind_folders
-        layer_etc || return 1
+        place_etc || return 1
     fi
-    # The tree's /var may be a link, which means a place in the tree.
-    if [ ! -d var ] && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ]; then
-        mkdir var
-        copy_var "$resolved" || {
-            rm -rf var
-            report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
-                "more memory, a smaller or readable /var in the tree, or pxeinit.mode=overlay"
-            return 1
-        }
-    fi
+    place_var || return 1
     mkdir -p var
 }
 

@@ -66,21 +66,22 @@ find_large_file() {
     return 1
 }
 
-# read_files FILE...: their first 256 KiB; no error, and not nothing at all.
+# read_files FILE...: their first 384 KiB; no error, and not nothing at all.
 read_files() {
-    local bytes reason
-    bytes=$(head -c 262144 "$@" 2>/tmp/read | wc -c)
-    if [ ! -s /tmp/read ] && [ "$bytes" -ne 0 ]; then
-        return 0
-    fi
-    tree_fault=unreadable
-    tree_message="$tree_init cannot be read"
-    if IFS= read -r reason < /tmp/read; then
-        # "head: FILE: REASON"
-        reason=${reason#head: }
-        tree_message="${reason#"$nfs_root"}"
-    fi
-    return 1
+    local file reason=''
+    for file; do
+        if [ -s "$file" ] && dd if="$file" of=/dev/null bs=131072 count=3 2> /tmp/read; then
+            continue
+        fi
+        tree_fault=unreadable
+        tree_message="${file#"$nfs_root"} cannot be read"
+        [ ! -s "$file" ] || IFS= read -r reason < /tmp/read || :
+        # "dd: FILE: REASON"; after an error in the middle it may be another line.
+        case $reason in
+            *[a-z]': '*) tree_message="${file#"$nfs_root"}: ${reason##*: }" ;;
+        esac
+        return 1
+    done
 }
 
 # check_init: it and a large file can be read, and it may be executed. What is read here, the real system reads again from

@@ -87,7 +87,7 @@ def test_farm(booting: FakeRoot) -> None:
     own, tree = "/newroot/nfsroot/clients/default", "/newroot/nfsroot"
     assert layers(booting) == {
         "etc": f"{own}/etc:{tree}/etc",
-        "/newroot/var": f"{own}/var:{tree}/var",
+        "var": f"{own}/var:{tree}/var",
         "/newroot/home": f"{own}/home:{tree}/home",
         "/newroot/opt": f"{own}/opt",
     }
@@ -162,7 +162,8 @@ def test_asked_for_and_not_there(booting: FakeRoot) -> None:
     ("cmdline", "when"),
     [
         ("", "overlay etc"),
-        ("", "overlay /newroot/var"),
+        ("", "overlay var"),
+        ("pxeinit.farm=symlink", "overlay /newroot/var"),
         ("pxeinit.mode=ro", "overlay /nfsroot/etc"),
         ("pxeinit.mode=ro", "overlay /nfsroot/var"),
         ("pxeinit.mode=rw", "bind /nfsroot/clients/default/home"),

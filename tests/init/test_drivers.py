@@ -2,6 +2,7 @@
 
 import pytest
 
+from mkpxeinit.content import alias_buses
 from tests.init.fakeroot import FakeRoot
 
 NIC = "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00"
@@ -82,6 +83,43 @@ def test_what_a_driver_makes_for_another(root: FakeRoot) -> None:
     plant(root, {}, "alias auxiliary:mlx4_core.eth mlx4_en\n")
     root.run("read_release; phase_drivers")
     assert root.calls("modprobe") == [["-a", "-q", "auxiliary:mlx4_core.eth"]]
+
+
+ODD_ALIASES = """alias nocolon x
+alias Upper:x x
+alias acpi*:A B:* x
+alias acpi*:PNP0A03:* x
+alias acpi:PNP0A03:* y
+alias acpi*:$(reboot):* x
+alias fs-nfs nfs
+alias ax*:b x
+alias a**:b x
+alias fsl-mc:v00001957ddpni x
+alias net-pf-16-proto-16-family-nl80211 x
+alias :x x
+"""
+
+
+@pytest.mark.parametrize("text", [ALIASES, ALIASES + ODD_ALIASES])
+def test_the_builders_list_of_buses(root: FakeRoot, text: str) -> None:
+    """It says what the client would make of all the aliases."""
+    code = 'read_release; read_image_buses; echo "$image_buses|$image_acpi"'
+    plant(root, {}, text)
+    looked_for = root.run(code).console
+    assert " pci " in looked_for
+    patterns = [line.split()[1] for line in text.splitlines() if line.startswith("alias ")]
+    listed = "".join(f"{bus}\n" for bus in alias_buses(patterns))
+    root.write("lib/modules/6.1.0-test/modules.buses", listed)
+    root.fake("awk", fails=1)
+    assert root.run(code).console == looked_for
+    assert root.calls("awk") == []
+
+
+def test_a_bus_without_devices(root: FakeRoot) -> None:
+    root.folder("sys/bus/auxiliary/devices")
+    plant(root, {}, "alias auxiliary:mlx4_core.eth mlx4_en\n")
+    root.run("read_release; phase_drivers")
+    assert root.calls("modprobe") == []
 
 
 def test_without_a_list_of_aliases_nothing_is_called(root: FakeRoot) -> None:

@@ -199,7 +199,41 @@ def test_libraries_that_the_loader_misses(root: FakeRoot, word: str) -> None:
     assert said.reports("PXE-INIT-root-init-libraries")
     assert f"why: NFS 4.2: /sbin/init: '{word.strip()[:20]}" in said.console
     assert versions(root) == ["4.2"]
+    # By way of trial, and to say what is wrong.
+    assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/sbin/init"]] * 2
+
+
+USUAL = f"\tlinux-vdso.so.1 (0x7ffe)\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t{LOADER} (0x7f)"
+
+
+def test_the_usual_case_costs_one_process(root: FakeRoot) -> None:
+    """The tree's loader finds all, and is what the init names."""
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program(LOADER), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake("chroot", prints=USUAL)
+    root.fake("od", fails=1)
+    assert check(root) == "good: /sbin/init"
     assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/sbin/init"]]
+    assert root.calls("od") == []
+
+
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        (f"{USUAL}\n{MISSING}", 0),
+        (f"{USUAL}\n{BROKEN}", 0),
+        (USUAL, 1),
+        ("\tlibc.so.6 => /lib/libc.so.6 (0x7f)", 0),
+        (f"\t/nix/ld.so => {LOADER} (0x7f)", 0),
+    ],
+)
+def test_every_other_case_is_looked_at(root: FakeRoot, says: str, status: int) -> None:
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", program("/nix/ld.so"), 0o755)
+    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    root.fake("chroot", prints=says, fails=status)
+    assert check(root).startswith("init-interpreter: /sbin/init needs '/nix/ld.so', ")
 
 
 def test_a_library_that_cannot_be_read_over_one_version(root: FakeRoot) -> None:
@@ -225,7 +259,7 @@ def test_libraries_that_are_there(root: FakeRoot, says: str) -> None:
     root.fake("chroot", prints=says, fails=127)
     assert check(root) == "good: /sbin/init"
     # The interpreter's, for a script has none.
-    assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/bin/sh"]]
+    assert root.calls("chroot")[1:] == [["/nfsroot", LOADER, "--list", "/bin/sh"]]
 
 
 def test_a_loader_that_hangs_has_an_end(root: FakeRoot) -> None:
@@ -247,22 +281,22 @@ def test_other_loaders_are_not_asked(root: FakeRoot) -> None:
 
 def test_scripts_and_what_they_need(root: FakeRoot) -> None:
     plant_tree(root)
-    root.fake("head", when="nothing")
+    root.fake("dd", when="nothing")
     root.write("nfsroot/sbin/init", "#!/bin/sh\nreboot", 0o755)
     assert check(root).startswith("init-interpreter: /sbin/init needs '/bin/sh', ")
     root.write("nfsroot/bin/sh", program(LOADER), 0o755)
     assert check(root).startswith(f"init-interpreter: '/bin/sh' needs '{LOADER}', ")
     root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
     assert check(root) == "good: /sbin/init"
-    assert root.calls("head")[-1] == ["-c", "262144", "/nfsroot/bin/sh", f"/nfsroot{LOADER}"]
+    assert [words[0] for words in root.calls("dd")[-2:]] == ["if=/nfsroot/bin/sh", f"if=/nfsroot{LOADER}"]
 
 
 def test_scripts_of_scripts_have_an_end(root: FakeRoot) -> None:
     plant_tree(root)
-    root.fake("head", when="nothing")
+    root.fake("dd", when="nothing")
     root.write("nfsroot/sbin/init", "#!/sbin/init", 0o755)
     assert check(root) == "good: /sbin/init"
-    assert len(root.calls("head")[-1]) == 2 + 5
+    assert [words[0] for words in root.calls("dd")] == ["if=/nfsroot/sbin/init"] * (1 + 5)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +314,7 @@ def test_an_interpreter_that_cannot_be_read(root: FakeRoot) -> None:
     plant_tree(root)
     root.write("nfsroot/sbin/init", program(LOADER), 0o755)
     root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
-    root.fake("head", when=LOADER, fails=1, says=f"head: /nfsroot{LOADER}: Input/output error")
+    root.fake("dd", when=LOADER, fails=1, says=f"dd: /nfsroot{LOADER}: Input/output error")
     said = phase(root)
     assert said.reports("PXE-INIT-root-unreadable")
     assert f"{LOADER}: Input/output error" in said.console

@@ -53,12 +53,18 @@ def test_what_is_no_release_is_not_shown(root: FakeRoot) -> None:
     assert check(root, "$(reboot)", "a b").console == "status 0\n"
 
 
-def header(release: str, build: str) -> bytes:
-    return b"MZ\0HdrS\xff\xfe\0" + f"{release} (builder@host) {build}".encode() + b"\0\0\x80 rest\0"
+def header(release: str, build: str, at: int = 0x3C00) -> bytes:
+    """A kernel file of x86, its text `at` so many bytes behind the first 512 (boot.rst)."""
+    head = bytearray(b"MZ" + bytes(at + 510))
+    head[0x202:0x206] = b"HdrS"
+    head[0x20E:0x210] = at.to_bytes(2, "little")
+    return bytes(head) + f"{release} (builder@host) {build}".encode() + b"\0\0\x80 rest\0\xff" * 4000
 
 
-def test_the_same_build(root: FakeRoot) -> None:
-    assert check(root, RUNNING, vmlinuz=header(RUNNING, BUILD)).console == "status 0\n"
+@pytest.mark.parametrize("at", [0x10, 0x3C00, 0xFFFF])
+def test_the_same_build(root: FakeRoot, at: int) -> None:
+    assert check(root, RUNNING, vmlinuz=header(RUNNING, BUILD, at)).console == "status 0\n"
+    assert root.run(f"read_build /nfsroot/boot/vmlinuz-{RUNNING}; echo $build").console.startswith(RUNNING)
 
 
 def test_another_build_of_the_same_release(root: FakeRoot) -> None:
@@ -74,7 +80,18 @@ def test_the_kernel_file_beside_the_modules(root: FakeRoot) -> None:
     assert check(root, RUNNING).reports("PXE-INIT-root-stale")
 
 
-@pytest.mark.parametrize("vmlinuz", [b"", b"\x7fELF\0\0", header("6.1.0-testing", "#9"), b"\0" * 70000])
+SILENT = [
+    b"",
+    b"\x7fELF\0\0",
+    header("6.1.0-testing", "#9"),
+    bytes(70000),
+    header(RUNNING, "#9").replace(b"HdrS", b"HdrX"),
+    header(RUNNING, "#9")[:0x3C00],
+    header(RUNNING, "#9", 1)[:0x20E] + bytes(2) + header(RUNNING, "#9", 1)[0x210:],
+]
+
+
+@pytest.mark.parametrize("vmlinuz", SILENT)
 def test_a_kernel_file_that_says_nothing(root: FakeRoot, vmlinuz: bytes) -> None:
     assert check(root, RUNNING, vmlinuz=vmlinuz).console == "status 0\n"
 

@@ -71,6 +71,9 @@ def real_folders(root: FakeRoot) -> set[str]:
     }
 
 
+LINKS = "pxeinit.farm=symlink"  # the farm in which /var is a copy
+
+
 def mounts(root: FakeRoot) -> list[list[str]]:
     return [words for words in root.calls("mount") if "move" not in words]
 
@@ -92,6 +95,10 @@ def test_the_farm(root: FakeRoot) -> None:
         [
             "-t", "overlay", "-o", "lowerdir=/newroot/nfsroot/etc,upperdir=/newroot/.pxeinit/etc/upper,"
             "workdir=/newroot/.pxeinit/etc/work", "overlay", "etc",
+        ],
+        [
+            "-t", "overlay", "-o", "lowerdir=/newroot/nfsroot/var,upperdir=/newroot/.pxeinit/var/upper,"
+            "workdir=/newroot/.pxeinit/var/work", "overlay", "var",
         ],
     ]  # fmt: skip
     assert root.state()["mode"] == "farm"
@@ -125,11 +132,12 @@ def test_programs_are_started_once_for_all_entries(root: FakeRoot) -> None:
     plant(root)
     for name in ("ln", "cp", "tar"):
         root.fake(name, fails=-1)
-    farm(root)
+    farm(root, LINKS)
     (cp,) = root.calls("cp")
     assert cp == ["-d", "nfsroot/bin", "nfsroot/initrd.img", "."]
+    linked = ("etc", "home", "lib64", "srv", "usr", "vmlinuz.old")
     farm_links = [words for words in root.calls("ln") if words[-1] == "."]
-    assert farm_links == [["-s", "nfsroot/home", "nfsroot/srv", "nfsroot/vmlinuz.old", "."]]
+    assert farm_links == [["-s", *(f"nfsroot/{name}" for name in linked), "."]]
     # Written and read: all of /var, and nothing of the package databases.
     assert sorted(words[2] for words in root.calls("tar")) == ["-cf", "-xf"]
     (written,) = (words for words in root.calls("tar") if "-cf" in words)
@@ -167,12 +175,13 @@ def test_a_folder_that_cannot_be_bound_becomes_a_link(root: FakeRoot) -> None:
     assert links(root)["usr"] == "nfsroot/usr"
 
 
-def test_without_overlay_etc_is_copied(root: FakeRoot) -> None:
+def test_without_overlay_etc_and_var_are_copied(root: FakeRoot) -> None:
     plant(root)
     root.fake("mount", when="-t overlay", fails=255)
     said = farm(root)
-    assert said.warnings == ["no overlay for /etc: it is copied"]
+    assert said.warnings == ["no overlay for /etc: it is copied", "no overlay for /var: it is copied"]
     assert root.read("newroot/etc/fstab") == "fstab"
+    assert root.read("newroot/var/log/old log") == "x"
     assert said.console.endswith("status 0\n")
 
 
@@ -198,7 +207,7 @@ def test_etc_that_is_a_link_is_copied_as_one(root: FakeRoot) -> None:
 
 def test_var_comes_in_one_stream(root: FakeRoot) -> None:
     plant(root)
-    farm(root)
+    farm(root, LINKS)
     var = root.place("newroot/var")
     assert root.read("newroot/var/log/old log") == "x"
     assert root.read("newroot/var/lib/systemd/seed") == "x"
@@ -213,7 +222,7 @@ def test_var_may_have_any_names(root: FakeRoot, place: str) -> None:
     for name in NAMES:
         root.write(f"nfsroot/var/{place}{name}", name)
     root.write("nfsroot/var/log/x", "x")
-    said = farm(root)
+    said = farm(root, LINKS)
     assert said.console == "status 0\n"
     kept = {name: root.read(f"newroot/var/{place}{name}") for name in NAMES}
     assert kept == dict(zip(NAMES, (name.removesuffix("\n") for name in NAMES), strict=True))
@@ -225,7 +234,7 @@ def test_var_keeps_modes_and_links(root: FakeRoot) -> None:
     root.place("nfsroot/var/spool").chmod(0o1777)
     os.link(root.place("nfsroot/var/spool/secret"), root.place("nfsroot/var/spool/twin"))
     root.folder("nfsroot/var/empty")
-    farm(root)
+    farm(root, LINKS)
     assert root.place("newroot/var/spool").stat().st_mode & 0o7777 == 0o1777
     assert root.place("newroot/var/spool/secret").stat().st_mode & 0o7777 == 0o640
     assert root.place("newroot/var/spool/twin").stat().st_nlink == 2
@@ -239,7 +248,7 @@ def test_var_may_be_a_link(root: FakeRoot, target: str) -> None:
     root.write("nfsroot/data/var/inside", "x")
     root.write("nfsroot/data/var/lib/dpkg/status", "x")
     root.link("nfsroot/var", target)
-    assert farm(root).console == "status 0\n"
+    assert farm(root, LINKS).console == "status 0\n"
     assert root.names("newroot/var") == ["inside", "lib"]
     assert str(root.place("newroot/var/lib/dpkg").readlink()) == "/nfsroot/data/var/lib/dpkg"
 
@@ -250,6 +259,7 @@ def test_var_that_cannot_be_copied(root: FakeRoot, side: str) -> None:
     root.fake("tar", when=side, fails=[1, -1], says="tar: write error: No space left on device")
     said = farm(
         root,
+        LINKS,
         code="phase_writable && phase_tree; echo status $?; phase_writable && phase_tree; echo status $?",
     )
     assert said.reports("PXE-INIT-tree-var")
@@ -257,6 +267,25 @@ def test_var_that_cannot_be_copied(root: FakeRoot, side: str) -> None:
     assert said.console.count("status 1\n") == 1
     assert said.console.endswith("status 0\n")
     assert root.read("newroot/var/log/old log") == "x"
+
+
+@pytest.mark.parametrize("target", ["data/var", "/data/var", "/../../data/var"])
+def test_var_that_is_a_link_has_its_layer_too(root: FakeRoot, target: str) -> None:
+    root.folder("data/var")
+    root.folder("nfsroot/data/var")
+    root.link("nfsroot/var", target)
+    farm(root)
+    layer = next(words for words in root.calls("mount") if words[-2:] == ["overlay", "var"])
+    assert layer[3].startswith("lowerdir=/newroot/nfsroot/data/var,upperdir=")
+    assert "var" in real_folders(root)
+
+
+def test_var_that_no_layer_can_hold_is_copied(root: FakeRoot) -> None:
+    """A comma would end the name of the lower layer."""
+    root.write("nfsroot/a,b/inside", "x")
+    root.link("nfsroot/var", "a,b")
+    assert farm(root).warnings == ["no overlay for /var: it is copied"]
+    assert root.names("newroot/var") == ["inside"]
 
 
 def test_a_tree_without_var(root: FakeRoot) -> None:

@@ -19,6 +19,9 @@ device 10.0.2.2:/srv mounted on /nfsroot with fstype nfs4 statvers=1.1
 """
 
 
+BROKEN = 'echo "dd: ${1#if=}: Input/output error" >&2'
+
+
 def fail_until(root: FakeRoot, working: str, command: str, does: str, *, when: str = "") -> None:
     """Let a command do something bad until the version `working` is mounted; all mounts succeed."""
     plant_tree(root)
@@ -69,28 +72,41 @@ def test_a_root_that_cannot_be_looked_at(root: FakeRoot) -> None:
 
 @pytest.mark.parametrize("working", ["4.1", "4.0", "3"])
 def test_reads_that_fail_are_worked_round(root: FakeRoot, working: str) -> None:
-    fail_until(root, working, "head", 'echo "head: $3: Input/output error" >&2; exit 1', when="-c")
+    fail_until(root, working, "dd", f"{BROKEN}; exit 1", when="of=/dev/null")
     broken = ALL.split()[: ALL.split().index(working)]
     telling = [f"{version}:/sbin/init: Input/output error" for version in broken]
     worked_round(root, phase(root), working, *telling)
 
 
 def test_reads_that_end_early_count_as_failed(root: FakeRoot) -> None:
-    fail_until(root, "4.1", "head", "exit 0", when="-c")
+    """The server says that the file is empty."""
+    plant_tree(root)
+    root.write("nfsroot/sbin/init", "", 0o755)
+    root.write("program", PROGRAM)
+    root.fake("mount", when="vers=4.1", does="cat /program > /nfsroot/sbin/init")
     worked_round(root, phase(root), "4.1", "4.2:/sbin/init cannot be read")
 
 
 def test_a_large_file_is_read_too(root: FakeRoot) -> None:
     library = "usr/lib/x86_64-linux-gnu/libc.so.6"
     root.write(f"nfsroot/{library}", b"x" * 300_000)
-    fail_until(root, "4.1", "head", 'echo "head: $4: Input/output error" >&2; exit 1', when=f"/{library}")
+    fail_until(root, "4.1", "dd", f"{BROKEN}; exit 1", when=f"/{library}")
     worked_round(root, phase(root), "4.1", f"4.2:/{library}: Input/output error")
-    assert root.calls("head")[-1] == ["-c", "262144", "/nfsroot/sbin/init", f"/nfsroot/{library}"]
+    read = [words[0] for words in root.calls("dd") if words[1] == "of=/dev/null"]
+    assert read[-2:] == ["if=/nfsroot/sbin/init", f"if=/nfsroot/{library}"]
+
+
+def test_a_file_that_ends_in_an_error(root: FakeRoot) -> None:
+    """What busybox' dd says after some blocks that were good."""
+    plant_tree(root)
+    said = "2+0 records in\n2+0 records out\ndd: /x: Remote I/O error"
+    root.fake("dd", when="of=/dev/null", fails=1, says=said)
+    assert check(root) == "unreadable: /sbin/init cannot be read"
 
 
 def test_reads_that_always_fail(root: FakeRoot) -> None:
     plant_tree(root)
-    root.fake("head", when="-c", fails=1, says="head: /nfsroot/sbin/init: Remote I/O error")
+    root.fake("dd", when="of=/dev/null", fails=1, says="dd: /nfsroot/sbin/init: Remote I/O error")
     said = phase(root)
     assert said.reports("PXE-INIT-root-unreadable")
     assert "why: NFS 3: /sbin/init: Remote I/O error" in said.console
