@@ -44,7 +44,7 @@ _SYMBOL_LENGTH = 512  # bytes; KSYM_NAME_LEN of include/linux/kallsyms.h
 HEADER = 64  # bytes of the longer kind of header, Elf64_Ehdr
 _INTERPRETER = 3  # PT_INTERP
 _EXTENDED = 0xFF00  # SHN_LORESERVE, and PN_XNUM is above it: the numbers stand elsewhere
-_MACHINES = {3: "EM_386", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
+_MACHINES = {3: "EM_386", 21: "EM_PPC64", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ def _header(data: bytes) -> _Header | None:
     _, number, _, _, phoff, shoff, _, _, phsize, phnum, shsize, shnum, names = kind.unpack_from(data, 16)
     name = _MACHINES.get(number)
     row = _section_row(bits, order).size
-    usual = 0 < shnum < _EXTENDED and names < shnum and shsize == row and phnum < _EXTENDED
+    usual = shoff and 0 < shnum < _EXTENDED and names < shnum and shsize == row and phnum < _EXTENDED
     if name is None or not usual:
         return None
     return _Header(Machine(name, bits, order == "<"), (phoff, phsize, phnum), (shoff, shsize, shnum), names)
