@@ -16,12 +16,11 @@ from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
-from mkpxeinit.image.plan import Plan, Segment, make_plan, make_segment
+from mkpxeinit.image.plan import Plan, Planned, Segment, make_plan, make_segment
 from mkpxeinit.kernel import firmware, modprobed, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.kernel.modulefile import Findings, ModuleFiles
-from mkpxeinit.programs import gather
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
 
@@ -122,12 +121,12 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     machine = _machine(read)
     box, remarks = _busybox(tree, options.busybox, machine, config or {})
     wanted = (*((each, Reason("--program")) for each in options.programs), *added.programs)
-    gathered = gather.gather(tree, wanted, gather.Host(machine, config or {}, frozenset(box.applets)))
+    gathered, said = _gathered(tree, wanted, machine, config or {}, box)
     loaded = (*options.modules, *(name for name, _ in added.modules))
     named = tuple(dict.fromkeys(n for given in loaded for n in index.lookup(given) if n in chosen.names))
     segments = (
         content.modules(index, chosen, read, machine, found, reasons),
-        content.programs(box, gathered.items),
+        content.programs(box, gathered),
         content.client(resources.folder("init")),
         content.configuration(release, options.cmdline, named),
     )
@@ -138,7 +137,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
-        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *gathered.notes),
+        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *said),
         missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
         cache=cache,
@@ -188,6 +187,22 @@ def _busybox(
     if lacking:
         remarks = (*remarks, f"{box.shown} has no {', '.join(lacking)}: the client does without")
     return box, remarks
+
+
+def _gathered(
+    tree: Sysroot,
+    wanted: tuple[tuple[str, Reason], ...],
+    machine: elf.Machine | None,
+    config: Mapping[str, str],
+    box: busybox.Busybox,
+) -> tuple[tuple[Planned, ...], tuple[str, ...]]:
+    """Return what comes of the tree's programs, and remarks; few builds want any."""
+    if not wanted:
+        return (), ()
+    from mkpxeinit.programs import gather
+
+    found = gather.gather(tree, wanted, gather.Host(machine, config, frozenset(box.applets)))
+    return tuple(found.items), tuple(found.notes)
 
 
 def _with_files(

@@ -30,7 +30,7 @@ from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Aliases, Module, ModuleIndex
 from mkpxeinit.kernel.modulefile import ModuleFiles, Stored
-from mkpxeinit.programs.gather import without
+from mkpxeinit.programs.place import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
