@@ -16,6 +16,8 @@ FOR = 60
 # Rounds of `make bench`, and which of its parts: PARTS=build, say.
 ROUNDS = 5
 PARTS =
+# What else there is to say of the machine, other work on it for example.
+REMARK =
 
 .PHONY: demo test test-quick test-boot test-all bench fuzz lint format setup clean
 
@@ -40,7 +42,7 @@ fuzz: setup
 	MKPXEINIT_FUZZ_SECONDS=$(FOR) .venv/bin/pytest -n auto --dist worksteal tests/fuzz
 
 bench: setup
-	.venv/bin/python -m bench --rounds $(ROUNDS) $(PARTS)
+	.venv/bin/python -m bench --rounds $(ROUNDS) --remark "$(REMARK)" $(PARTS)
 
 lint: setup
 	.venv/bin/ruff check .

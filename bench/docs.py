@@ -56,7 +56,8 @@ def write() -> list[Path]:
 def _conditions(result: Result) -> str:
     """Return on what and with what a result was measured."""
     versions = ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
-    rounds = f", {result['rounds']} rounds" if "rounds" in result else ""
+    count = result.get("rounds")
+    rounds = f"; {count} round{'s' if count > 1 else ''}" if count else ""
     return f"Machine: {result['machine']}{rounds}.\n\nVersions: {versions}.\n"
 
 

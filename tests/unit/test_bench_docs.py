@@ -53,7 +53,7 @@ def test_ratios_are_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "- initramfs-tools netboot ÷ mkpxeinit: 12.0 × the time; our image has 0.50 × the size" in page
     assert "- dracut ÷ mkpxeinit: 20.0 × the time; our image has 0.25 × the size" in page
     assert "- mkpxeinit ÷ floor: 1.25 (1.00 s; 1.5 × the floor and 0.25 s are 1.45 s)" in page
-    assert "Machine: a machine, 3 rounds." in page
+    assert "Machine: a machine; 3 rounds." in page
 
 
 def test_phases_of_a_boot_are_stacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
