@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from mkpxeinit import build
 from mkpxeinit.cache import Cache, default_folder
-from mkpxeinit.image import compress, cpio
+from mkpxeinit.elf import Machine
+from mkpxeinit.image import assemble, compress, cpio
 from mkpxeinit.image.compress import Compressor
+from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, FirmwareFile, ModuleFile, Symlink
 from mkpxeinit.kernel import modulefile
 from mkpxeinit.kernel.modulefile import Findings, Stored
 from tests.unit.small import RELEASE, kernel_tree, make_tree, module_path
@@ -241,6 +243,36 @@ def test_whatever_changes_is_seen(
     warm = image(changed, epoch)
     assert warm == image(replace(changed, cache=None), epoch)
     assert warm != before
+
+
+def test_all_of_an_entry_is_in_the_key(tmp_path: Path) -> None:
+    path, other = PurePosixPath("a"), PurePosixPath("b")
+    for name, data in (("m.ko", b"m"), ("m.ko.xz", b"m"), ("n.ko", b"n")):
+        (tmp_path / name).write_bytes(data)
+    plain, packed, changed = (ModuleFile(tmp_path / n, n, None) for n in ("m.ko", "m.ko.xz", "n.ko"))
+    firmware = FirmwareFile(tmp_path / "m.ko.xz", "m", unpack=False)
+    entries: list[Entry] = [
+        Directory(path),
+        Directory(path, 0o700),
+        Directory(other),
+        File(path, b"x"),
+        File(path, b"y"),
+        File(other, b"x"),
+        File(path, b"x", 0o600),
+        Symlink(path, "x"),
+        Symlink(path, "y"),
+        CharDevice(path, 1, 2),
+        CharDevice(path, 1, 3),
+        CharDevice(path, 2, 2),
+        File(path, plain),
+        File(path, packed),
+        File(path, changed),
+        File(path, replace(plain, machine=Machine("EM_X86_64", 64, True))),
+        File(path, firmware),
+        File(path, replace(firmware, unpack=True)),
+    ]
+    lines = [assemble._says(entry, assemble._loaded(entry)) for entry in entries]
+    assert len(set(lines)) == len(entries), sorted(lines)
 
 
 def test_other_versions_make_other_keys(
