@@ -32,6 +32,18 @@ def test_the_first_error_comes_out_and_the_rest_is_not_begun() -> None:
     assert len(begun) < 50_000
 
 
+def test_of_several_errors_the_first_item_s_counts() -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def fail(number: int) -> int:
+        meeting.wait()
+        raise ValueError(str(number))
+
+    for _ in range(20):
+        with pytest.raises(ValueError, match=r"^0$"):
+            side_by_side(fail, range(2))
+
+
 def test_a_signal_comes_through() -> None:
     def stop(number: int) -> int:
         raise SystemExit(143)
