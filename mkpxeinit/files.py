@@ -10,8 +10,7 @@ from pathlib import Path, PurePosixPath
 from mkpxeinit.errors import ProgramError, SysrootError, UsageError, os_cause, printable
 from mkpxeinit.image.entry import Directory, Entry, File, Symlink
 from mkpxeinit.image.plan import Planned
-from mkpxeinit.programs.gather import kept_mode
-from mkpxeinit.programs.place import COVERED
+from mkpxeinit.programs.place import COVERED, kept_mode
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot, read_regular
 

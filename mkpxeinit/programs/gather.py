@@ -1,7 +1,7 @@
 """All that programs of the tree need in the image: libraries, loader, interpreters, links."""
 
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -12,7 +12,7 @@ from mkpxeinit.image.plan import Planned
 from mkpxeinit.programs.cache import pack_cache
 from mkpxeinit.programs.libraries import Binary, Library, Reader, find_libraries, read_file
 from mkpxeinit.programs.loader import Loader, read_loader, usual_loader
-from mkpxeinit.programs.place import place, shown
+from mkpxeinit.programs.place import kept_mode, place, shown
 from mkpxeinit.programs.script import read_shebang
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
@@ -39,11 +39,6 @@ class Gathered:
 
     items: tuple[Planned, ...]
     notes: tuple[str, ...]
-
-
-def kept_mode(mode: int) -> int:
-    """Return the mode of a file in the image: no set-id bits, written to by root alone."""
-    return mode & 0o755 | 0o400
 
 
 class _Gathering:
@@ -235,9 +230,3 @@ def gather(tree: Sysroot, wanted: Iterable[tuple[str, Reason]], host: Host) -> G
     state.add_cache()
     state.add_names()
     return Gathered(tuple(state.items.values()), tuple(dict.fromkeys(state.notes)))
-
-
-def without(items: Sequence[Planned], replaced: Iterable[Planned]) -> list[Planned]:
-    """Return `items` but for those whose place one of `replaced` takes."""
-    taken = {item.entry.path for item in replaced}
-    return [item for item in items if item.entry.path not in taken]

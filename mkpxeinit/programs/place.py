@@ -7,11 +7,12 @@ below such a link of the tree gets a link of its own: /lib/x, in the tree usr/li
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from mkpxeinit.errors import ProgramError, printable
 from mkpxeinit.image.entry import Directory, Symlink
+from mkpxeinit.image.plan import Planned
 from mkpxeinit.sysroot import Sysroot
 
 # Folders of the image at its top, whatever they are in the tree.
@@ -20,6 +21,17 @@ OWN = frozenset({"bin", "sbin", "lib", "etc", "dev", "proc", "sys", "run", "tmp"
 COVERED = frozenset({"dev", "proc", "sys", "run"})
 
 Parts = tuple[str, ...]
+
+
+def kept_mode(mode: int) -> int:
+    """Return the mode of a file in the image: no set-id bits, written to by root alone."""
+    return mode & 0o755 | 0o400
+
+
+def without(items: Sequence[Planned], replaced: Iterable[Planned]) -> list[Planned]:
+    """Return `items` but for those whose place one of `replaced` takes."""
+    taken = {item.entry.path for item in replaced}
+    return [item for item in items if item.entry.path not in taken]
 
 
 def in_image(parts: Parts) -> PurePosixPath:
