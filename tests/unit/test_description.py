@@ -107,9 +107,9 @@ comment = "x"
         PurePosixPath("undionly.kpxe"),
         shim,
         PurePosixPath("shimaa64.efi"),
-        shim,
-        PurePosixPath("shimaa64.efi"),
-        None,
+        http_x64=None,
+        http_arm64=None,
+        ipxe=None,
     )
     (subnet,) = site.subnets
     assert (subnet.network, subnet.lease_time, subnet.comment) == (
@@ -327,3 +327,10 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     path.write_bytes(data)
     with pytest.raises(ServerError):
         description.read(path)
+
+
+def test_loaders_for_http_boot(tmp_path: Path) -> None:
+    """Left away, that which is known to work; given, that."""
+    assert read(tmp_path, BASE).loaders == Loaders()
+    given = read(tmp_path, f'{BASE}[loaders]\nhttp-x64 = "a.efi"\nhttp-arm64 = "b/c.efi"\n').loaders
+    assert (given.http_x64, given.http_arm64) == (PurePosixPath("a.efi"), PurePosixPath("b/c.efi"))
