@@ -47,6 +47,7 @@ def _site(top: Table, folder: Path) -> Site:
         ntp=server.texts("ntp", values.address) or (),
         default=server.text("default-tree", values.name),
         proxy=server.flag("proxy"),
+        other_tftp=server.flag("other-tftp"),
         report=server.number("report", 1, 65535),
         timeout=server.number("timeout", 0, MAX_TIMEOUT) or 0,
         console=server.text("console", values.console),

@@ -51,6 +51,7 @@ def make_site(request: Request, address: IPv4Interface, private: Path) -> Site:
         "tftp_root": values.path(str(folder)),
         "http_url": f"http://{own}{port}/" if request.http_port else None,
         "report": request.report_port,
+        "other_tftp": False,
     }
     if request.site is not None:
         if request.site.server != own:

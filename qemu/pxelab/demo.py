@@ -1,7 +1,6 @@
 """`make demo`: a tree is prepared, published and served by mkpxeinit, and a machine boots it by PXE."""
 
 import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import guest, run, trees
+from . import guest, trees
 from .errors import LabError
 from .lab import NETWORK, SERVER, Lab
 from .machine import Machine, Nic
@@ -23,7 +22,6 @@ from .running import KERNEL_PANIC, RunningMachine
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MAC = "52:54:00:77:00:0d"
-_COPY_SECONDS = 300.0
 _COMMAND_SECONDS = 300.0
 _READY_SECONDS = 60.0
 _BOOT_SECONDS = 300.0
@@ -72,15 +70,16 @@ _QUESTIONS = (
 def main(tree: Path | None = None) -> int:
     """Run the demonstration, with a Debian 12 tree of the cache; return the exit status.
 
-    However it ends, nothing that it started goes on, and the tree that it worked on is gone.
+    However it ends, nothing that it started goes on, and the tree is as it was.
     """
     for number in _SIGNALS:
         signal.signal(number, _interrupted)
     began = time.monotonic()
     try:
-        _say("a Debian 12 tree, made once and cached; the demonstration works on a copy of it")
-        with _copy(tree or Path(trees.debian("bookworm"))) as copy, Lab.open() as lab:
-            _demonstrate(lab, copy)
+        _say("a Debian 12 tree, made once and cached; what is changed in it is changed in an overlay")
+        made = tree or Path(trees.debian("bookworm"))
+        with Lab.open() as lab:
+            _demonstrate(lab, lab.variant(made))
     except LabError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
@@ -97,25 +96,6 @@ def _interrupted(number: int, _: object) -> None:
 
 def _say(text: str) -> None:
     print(f"== {text}", flush=True)
-
-
-@contextmanager
-def _copy(tree: Path) -> Iterator[Path]:
-    """Yield a copy of a tree that may be changed; it goes afterwards, what a killed run left too."""
-    folder = trees.cache_folder() / "demo"
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError(f"another demonstration is running ({folder}/lock)") from None
-        copy = folder / "debian12"
-        try:
-            shutil.rmtree(copy, ignore_errors=True)
-            run.run(["cp", "-a", "--reflink=auto", tree, copy], timeout=_COPY_SECONDS)
-            yield copy
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
 
 
 def _demonstrate(lab: Lab, tree: Path) -> None:

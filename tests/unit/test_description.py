@@ -52,6 +52,7 @@ ntp = ["10.0.0.4"]
 default-tree = "b"
 report = 5514
 timeout = 7
+other-tftp = true
 console = "ttyS1,9600"
 [loaders]
 secure-boot = true
@@ -101,6 +102,7 @@ comment = "x"
     )
     assert (site.http_url, site.domain) == ("http://boot.example:8080/x/", "lab.example")
     assert (site.report, site.timeout, site.console, site.proxy) == (5514, 7, "ttyS1,9600", False)
+    assert site.other_tftp
     assert [str(each) for each in (*site.dns, *site.ntp)] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
     shim = PurePosixPath("shimx64.efi")
     assert site.loaders == Loaders(
