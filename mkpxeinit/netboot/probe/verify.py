@@ -26,7 +26,7 @@ class Request:
     """What is to be looked at. Either `interface`, by which DHCP is asked, or `server` and what is known.
 
     `architectures` are the kinds of clients (dhcp_codec.ARCHITECTURES) that must be able to boot;
-    none: one kind at least. `wait` and `whole` are the seconds for an answer and for a whole file.
+    none: one kind at least. `uuid` is as SMBIOS 2.6 writes it. `wait` and `whole` are the seconds for an answer and for a whole file.
     """
 
     interface: str | None = None
@@ -140,7 +140,7 @@ class Verification:
                 "this interface has no address: what is not DHCP is asked by other ways, if there are any",
                 f"ip addr add ADDRESS/LENGTH dev {interface.name}",
             )
-        with Asker(interface, request.mac, request.uuid.bytes if request.uuid else None) as asker:
+        with Asker(interface, request.mac, request.uuid.bytes_le if request.uuid else None) as asker:
             told = DhcpCheck(asker, self._findings, request.wait, request.architectures).run()
             if request.root_path is not None:
                 told.root_path = request.root_path
