@@ -90,7 +90,8 @@ def main(tree: Path | None = None) -> int:
 def _interrupted(number: int, _: object) -> None:
     """End in order; what comes while it does changes nothing."""
     for each in _SIGNALS:
-        signal.signal(each, signal.SIG_IGN)
+        # Not SIG_IGN: of a signal that is on its way already, Python would complain.
+        signal.signal(each, lambda *_: None)
     raise SystemExit(128 + number)
 
 

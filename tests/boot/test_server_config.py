@@ -95,6 +95,7 @@ def check(report: Report, site: Site, mode: str = "farm") -> None:
     assert report.state["mode"] == mode
 
 
+@pytest.mark.long
 def test_bios_pxelinux_by_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     site = site_of(lab, reporting_tree(lab, bookworm), loaders=AS_FIRMWARE)
     publish(site, bookworm, bookworm_image, PXELINUX)
@@ -103,6 +104,7 @@ def test_bios_pxelinux_by_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path
     check(read_report(machine, BOOT_SECONDS), site)
 
 
+@pytest.mark.long
 def test_uefi_grub_by_dhcpd(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """A menu, which chooses by itself; GRUB knows the client by the hardware address that it booted with."""
     view = reporting_tree(lab, bookworm, NAMES)

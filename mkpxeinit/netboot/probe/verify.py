@@ -26,7 +26,8 @@ class Request:
     """What is to be looked at. Either `interface`, by which DHCP is asked, or `server` and what is known.
 
     `architectures` are the kinds of clients (dhcp_codec.ARCHITECTURES) that must be able to boot;
-    none: one kind at least. `uuid` is as SMBIOS 2.6 writes it. `wait` and `whole` are the seconds for an answer and for a whole file.
+    none: one kind at least. `uuid` is as SMBIOS 2.6 writes it. `wait` and `whole` are the seconds for an
+    answer and for a whole file.
     """
 
     interface: str | None = None
