@@ -122,7 +122,7 @@ layer_client_folder() {
         overlay "$new_root/$name"
 }
 
-# bind_client_folder NAME: in place of the tree's own. Modes ro and rw.
+# bind_client_folder NAME: in place of the tree's own. Modes ro (but /etc and /var have their layers from fill_memory) and rw.
 bind_client_folder() {
     if [ ! -d "$new_root/$1" ] || [ -L "$new_root/$1" ]; then
         warn "/$1 is no folder of the tree: the client's own cannot be mounted there"
@@ -144,7 +144,7 @@ place_client() {
             continue
         }
         case $param_mode.$param_farm.$name in
-            farm.bind.etc) continue ;;
+            farm.bind.etc | ro.*.etc | ro.*.var) continue ;;
             farm.* | overlay.*) layer_client_folder "$name" ;;
             *) bind_client_folder "$name" ;;
         esac || {

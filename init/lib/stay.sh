@@ -67,8 +67,8 @@ tree_has() {
 
 # etc_is_ours: may files in /etc be written, for this client alone?
 etc_is_ours() {
-    case $param_mode.$param_farm in
-        farm.bind | overlay.*) ;;
+    case $param_mode.$param_farm$layered in
+        farm.bind* | overlay.* | ro.*" etc "*) ;;
         *) return 1 ;;
     esac
 }

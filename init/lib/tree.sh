@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-# Phase tree: the farm. Each entry at the top of the tree gets its counterpart in the tmpfs root:
+# Phase tree: the farm, or in mode ro what is in memory. In the farm each entry at the top of the tree gets its counterpart in the tmpfs root:
 #   run tmp proc sys dev var initrd   a real folder; var's content is copied
 #   usr bin sbin lib*                 a bind mount of the tree's folder, etc a small overlay (unless pxeinit.farm=symlink)
 #   a symbolic link                   the same link
@@ -145,6 +145,50 @@ copy_var() {
     copy_stream "$from" "$var" "$@"
 }
 
+# layer_folder NAME: mode ro. What is written in /NAME stays in memory; below it the client's own, below that the tree's.
+layer_folder() {
+    local name="$1" target own='' layers=$run_dir/memory/$1
+    case $layered in
+        # An earlier attempt's.
+        *" $name "*) return 0 ;;
+    esac
+    resolve_in_tree "$new_root" "/$name" && [ -d "$resolved" ] && is_layer "$resolved" || return 0
+    target=$resolved
+    if [ -n "$client_folder" ] && [ -d "$client_folder/$name" ] && [ ! -L "$client_folder/$name" ]; then
+        own=$client_folder/$name:
+    fi
+    mkdir -p "$layers/upper" "$layers/work"
+    if mount -t overlay -o "lowerdir=$own$target,upperdir=$layers/upper,workdir=$layers/work" overlay "$target"; then
+        layered="$layered$name "
+        return 0
+    fi
+    if [ -n "$own" ]; then
+        report_clients "/$name of this client could not be mounted" "there is no overlay"
+        return 1
+    fi
+    warn "no overlay: /$name stays read-only"
+}
+layered=' '
+
+# fill_memory: mode ro. The tree itself, but for what no system runs without: /etc, which says who a client is, /var and /tmp.
+fill_memory() {
+    case $layered in
+        *" tmp "*) ;;
+        *)
+            mkdir -p $run_dir/memory
+            mount -t tmpfs -o mode=0755 tmpfs $run_dir/memory || {
+                report_writable "no tmpfs over /etc and /var" "the kernel refuses it"
+                return 1
+            }
+            if [ -d "$new_root/tmp" ] && [ ! -L "$new_root/tmp" ]; then
+                mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$new_root/tmp" || warn "no tmpfs: /tmp stays read-only"
+            fi
+            layered="${layered}tmp "
+            ;;
+    esac
+    layer_folder etc && layer_folder var
+}
+
 fill_farm() {
     cd "$new_root" || return 1
     mkdir -p run tmp proc sys dev initrd
@@ -173,9 +217,10 @@ fill_farm() {
 
 phase_tree() {
     choose_client || return 1
-    if [ "$param_mode" = farm ]; then
-        fill_farm || return 1
-    fi
+    case $param_mode in
+        farm) fill_farm || return 1 ;;
+        ro) fill_memory || return 1 ;;
+    esac
     cd /
     place_client || return 1
     fill_dev

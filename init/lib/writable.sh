@@ -2,7 +2,8 @@
 # Phase writable: where the future root is put together, by pxeinit.mode.
 #   farm     a tmpfs with the tree in /nfsroot (tree.sh fills it)
 #   overlay  an overlay of a tmpfs over the tree
-#   ro, rw   the tree itself
+#   ro       the tree itself, with /etc, /var and /tmp in memory (tree.sh)
+#   rw       the tree itself
 
 new_root=
 tree_root=$nfs_root

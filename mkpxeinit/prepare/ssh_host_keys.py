@@ -1,9 +1,10 @@
 """SSH host keys: none in the tree; each client has its own, sshd(8), ssh-keygen(1)."""
 
 import fnmatch
+from functools import partial
 
 from mkpxeinit.prepare.change import Change, Edit, Link, Proposal, Remove, drop_in, path
-from mkpxeinit.prepare.systemd import ETC, has_systemd, units
+from mkpxeinit.prepare.systemd import ETC, has_systemd, is_masked, settings, units
 from mkpxeinit.prepare.view import View
 
 _KEYS = "mkpxeinit-ssh-keys.service"
@@ -11,6 +12,7 @@ _PLACE = "mkpxeinit-ssh-place.service"
 _COPY = "/run/mkpxeinit/ssh"
 _SERVERS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 _MAKE_KEYS = ("sshd-keygen*", "sshdgenkeys.service", "sshd-genkeys*")
+_YES = ("1", "yes", "y", "true", "t", "on")
 _SCRIPTS = ("usr/sbin/sshd-gen-keys-start", "etc/init.d/sshd", "etc/conf.d/sshd")  # openSUSE, OpenRC
 
 
@@ -31,10 +33,16 @@ def propose(view: View) -> Proposal:
 
 
 def _makes_keys(view: View) -> bool:
-    there = [name for name in units(view) for pattern in _MAKE_KEYS if fnmatch.fnmatchcase(name, pattern)]
     if has_systemd(view):
-        return bool(there) or view.exists(_SCRIPTS[0])
+        there = {name for pattern in _MAKE_KEYS for name in fnmatch.filter(units(view), pattern)}
+        return any(map(partial(_runs, view), there)) or view.exists(_SCRIPTS[0])
     return view.exists("sbin/openrc", "usr/sbin/openrc", "sbin/openrc-run") and view.exists(*_SCRIPTS[1:])
+
+
+def _runs(view: View, unit: str) -> bool:
+    """Say whether `unit` starts at a client's boot; with a machine-id that is never systemd's first one."""
+    first = settings(view, unit, "Unit").get("ConditionFirstBoot", [])
+    return not is_masked(view, unit) and not any(value.strip("|").lower() in _YES for value in first)
 
 
 def _units(view: View) -> list[Edit]:

@@ -53,7 +53,9 @@ ExecStart=/bin/sh /run/pxelab/agent
 END
 ln -sf ../pxelab.service "$units/sysinit.target.wants/pxelab.service"
 }
-install_reporter "$2/run" && install_reporter /run
+# The tree's own may be read-only.
+install_reporter "$2/run" 2>/dev/null
+install_reporter /run
 """
 
 

@@ -1,4 +1,4 @@
-"""A Debian 12 tree as an installer leaves it, prepared, boots to `running` in two modes."""
+"""A Debian 12 or 13 tree as an installer leaves it, prepared, boots to `running`."""
 
 import subprocess
 import sys
@@ -29,8 +29,9 @@ INSTALLED = {
 
 
 @pytest.fixture(scope="module")
-def installed() -> Tree:
-    return trees.debian("bookworm", PACKAGES)
+def installed(request: pytest.FixtureRequest) -> Tree:
+    """Return a tree of this suite that was never booted."""
+    return trees.debian(str(request.param), PACKAGES)
 
 
 def prepare(lab: Lab, view: Path, *options: str) -> str:
@@ -41,7 +42,17 @@ def prepare(lab: Lab, view: Path, *options: str) -> str:
     return str(done.stderr.decode())
 
 
-@pytest.mark.parametrize("mode", ["farm", pytest.param("overlay", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("installed", "mode"),
+    [
+        ("bookworm", "farm"),
+        pytest.param("bookworm", "overlay", marks=pytest.mark.long),
+        pytest.param("bookworm", "ro", marks=pytest.mark.long),
+        pytest.param("trixie", "farm", marks=pytest.mark.long),
+        pytest.param("trixie", "ro", marks=pytest.mark.long),
+    ],
+    indirect=["installed"],
+)
 def test_prepared_tree_runs(lab: Lab, installed: Tree, build_image: BuildImage, mode: str) -> None:
     view = lab.variant(installed.path, files=INSTALLED)
     keys = list((lab.space.path(view) / "etc/ssh").glob("ssh_host_*_key"))

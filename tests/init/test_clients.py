@@ -124,9 +124,21 @@ def test_overlay(booting: FakeRoot) -> None:
     assert etc[3].endswith(f",upperdir={base}/top/client/etc/upper,workdir={base}/top/client/etc/work")
 
 
-@pytest.mark.parametrize("mode", ["ro", "rw"])
-def test_bound(booting: FakeRoot, mode: str) -> None:
-    said = boot(booting, f"pxeinit.mode={mode}")
+def test_read_only(booting: FakeRoot) -> None:
+    """/etc and /var have their layers; what else the client has is bound, whole."""
+    boot(booting, "pxeinit.mode=ro")
+    own = "/nfsroot/clients/default"
+    assert layers(booting) == {
+        "/nfsroot/etc": f"{own}/etc:/nfsroot/etc",
+        "/nfsroot/var": f"{own}/var:/nfsroot/var",
+    }
+    bound = [words[2:] for words in booting.calls("mount") if words[:2] == ["-o", "bind"]]
+    assert [f"{own}/home", "/nfsroot/home"] in bound
+    assert not [words for words in bound if words[1] in {"/nfsroot/etc", "/nfsroot/var"}]
+
+
+def test_bound(booting: FakeRoot) -> None:
+    said = boot(booting, "pxeinit.mode=rw")
     bound = [words[2:] for words in booting.calls("mount") if words[:2] == ["-o", "bind"]]
     own = "/nfsroot/clients/default"
     for name in ("etc", "home", "var"):
@@ -151,6 +163,8 @@ def test_asked_for_and_not_there(booting: FakeRoot) -> None:
     [
         ("", "overlay etc"),
         ("", "overlay /newroot/var"),
+        ("pxeinit.mode=ro", "overlay /nfsroot/etc"),
+        ("pxeinit.mode=ro", "overlay /nfsroot/var"),
         ("pxeinit.mode=rw", "bind /nfsroot/clients/default/home"),
         ("", "nfsroot/clients/default/opt"),
     ],

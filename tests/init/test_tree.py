@@ -311,15 +311,75 @@ def test_overlay_that_fails(root: FakeRoot, failing: str) -> None:
     assert root.calls("umount") == ([] if "tmpfs" in failing else [["/run/pxeinit/overlay/top"]])
 
 
-@pytest.mark.parametrize("mode", ["ro", "rw"])
-def test_the_tree_itself(root: FakeRoot, mode: str) -> None:
+def test_the_tree_itself(root: FakeRoot) -> None:
     plant(root)
-    said = farm(
-        root, f"pxeinit.mode={mode}", "phase_writable && phase_tree; echo status $? $new_root $tree_root"
-    )
+    said = farm(root, "pxeinit.mode=rw", "phase_writable && phase_tree; echo status $? $new_root $tree_root")
     assert said.console == "status 0 /nfsroot /nfsroot\n"
     assert root.calls("mount") == []
-    assert root.state()["mode"] == mode
+    assert root.state()["mode"] == "rw"
+
+
+MEMORY = "/run/pxeinit/memory"
+
+
+def layer(name: str) -> list[str]:
+    """The mount of /NAME's layer in memory."""
+    inside = f"{MEMORY}/{name.removeprefix('data/')}"
+    options = f"lowerdir=/nfsroot/{name},upperdir={inside}/upper,workdir={inside}/work"
+    return ["-t", "overlay", "-o", options, "overlay", f"/nfsroot/{name}"]
+
+
+def test_read_only(root: FakeRoot) -> None:
+    """The tree itself; /etc, /var and /tmp in memory. A second attempt finds them."""
+    plant(root)
+    code = "phase_writable && phase_tree && phase_tree; echo status $? $new_root"
+    said = farm(root, "pxeinit.mode=ro", code)
+    assert said.console == "status 0 /nfsroot\n"
+    assert root.calls("mount") == [
+        ["-t", "tmpfs", "-o", "mode=0755", "tmpfs", MEMORY],
+        ["-t", "tmpfs", "-o", "nosuid,nodev,mode=1777", "tmpfs", "/nfsroot/tmp"],
+        layer("etc"),
+        layer("var"),
+    ]
+    for name in ("etc", "var"):
+        assert root.names(f"run/pxeinit/memory/{name}") == ["upper", "work"]
+    assert root.run("param_mode=ro; layered=' tmp etc '; etc_is_ours && echo yes").console == "yes\n"
+
+
+def test_read_only_with_links(root: FakeRoot) -> None:
+    """A link means a place in the tree; a /tmp that is one is left as it is."""
+    root.folder("nfsroot/data/var")
+    root.folder("nfsroot/etc")
+    root.link("nfsroot/var", "/../data/var")
+    root.link("nfsroot/tmp", "/canary")
+    farm(root, "pxeinit.mode=ro")
+    assert root.calls("mount")[1:] == [layer("etc"), layer("data/var")]
+
+
+def test_read_only_without_folders(root: FakeRoot) -> None:
+    root.folder("nfsroot/usr")
+    said = farm(root, "pxeinit.mode=ro")
+    assert said.console == "status 0\n"
+    assert len(root.calls("mount")) == 1
+
+
+def test_read_only_without_overlay(root: FakeRoot) -> None:
+    """The system comes up as well as it can; /etc is then nobody's own."""
+    plant(root)
+    root.fake("mount", when="-t overlay", fails=255)
+    said = farm(root, "pxeinit.mode=ro", "phase_writable && phase_tree; etc_is_ours || echo shared")
+    assert said.warnings == ["no overlay: /etc stays read-only", "no overlay: /var stays read-only"]
+    assert said.console.endswith("shared\n")
+
+
+def test_read_only_without_tmpfs(root: FakeRoot) -> None:
+    plant(root)
+    root.fake("mount", when=" /nfsroot/tmp", fails=255)
+    assert farm(root, "pxeinit.mode=ro").warnings == ["no tmpfs: /tmp stays read-only"]
+    root.fake("mount", when=MEMORY, fails=255)
+    said = farm(root, "pxeinit.mode=ro")
+    assert said.reports("PXE-INIT-writable-mount")
+    assert said.console.endswith("status 1\n")
 
 
 # dev.sh

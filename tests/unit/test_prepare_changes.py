@@ -303,6 +303,23 @@ def test_ssh_host_keys_where_the_distribution_makes_them(tmp_path: Path) -> None
     assert not (root / "etc/systemd").exists()
 
 
+@pytest.mark.parametrize(
+    "maker",
+    [
+        {"usr/lib/systemd/system/sshd-keygen.service": "[Unit]\nConditionFirstBoot=yes\n"},
+        {
+            "usr/lib/systemd/system/sshd-keygen.service": UNIT,
+            "etc/systemd/system/sshd-keygen.service": Link("/dev/null"),
+        },
+    ],
+    ids=["Debian 13", "masked"],
+)
+def test_ssh_host_keys_where_the_distribution_makes_them_once(tmp_path: Path, maker: Tree) -> None:
+    """A client has a machine-id: none of its boots is the first."""
+    root = after(tmp_path, {**SSH, **maker}, "ssh-host-keys")
+    assert (root / "etc/systemd/system/mkpxeinit-ssh-keys.service").exists()
+
+
 def test_ssh_host_keys_where_nobody_makes_any(tmp_path: Path) -> None:
     tree = {name: content for name, content in SSH.items() if "systemd" not in name}
     assert untouched(tmp_path, tree, "ssh-host-keys")
