@@ -1,4 +1,4 @@
-# make demo   a Debian tree, an image, a PXE boot in QEMU; installs what it needs (as root)
+# make demo   a Debian tree prepared, published, served, a PXE boot in QEMU; installs what it needs (as root)
 # make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
 # make test-all  the same, the boots that take minutes, and those of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck

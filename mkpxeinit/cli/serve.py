@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 import click
 
 from mkpxeinit.errors import ServerError, UsageError, printable
-from mkpxeinit.netboot import description, serve, serve_nfs, values
+from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
 from mkpxeinit.netboot.parts import Tree
 from mkpxeinit.netboot.publish import tree_name
 from mkpxeinit.netboot.serve_reports import Clients, Event
+from mkpxeinit.netboot.serve_site import Request
 from mkpxeinit.sysroot import Sysroot
 
 
@@ -22,6 +23,7 @@ Examples:
   mkpxeinit serve --sysroot /netboot/pxeclient --interface eth1 --address 192.0.2.1/24
   mkpxeinit serve --sysroot DIR --interface eth0 --proxy             (beside the DHCP server there)
   mkpxeinit serve --config mkpxeinit.toml --interface eth1
+  mkpxeinit serve --sysroot DIR --published /srv/tftp --interface eth1
 """,
 )
 @click.option("--interface", required=True, metavar="NAME", help="The network of the clients.")
@@ -47,6 +49,12 @@ Examples:
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="Serve this image; none is built."
 )
 @click.option(
+    "--published",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Serve this TFTP root, which `mkpxeinit publish` has filled, as it is. [default: a private one]",
+)
+@click.option(
     "--mode", metavar="MODE", help="How the root becomes writable: farm (default), overlay, ro, rw."
 )
 @click.option("--append", metavar="PARAMETERS", help="Further kernel parameters.")
@@ -59,6 +67,13 @@ Examples:
     default="auto",
     show_default=True,
     help="Which NFS server; auto: the kernel's if it is there.",
+)
+@click.option(
+    "--http",
+    type=click.Choice(serve_nginx.KINDS),
+    default="auto",
+    show_default=True,
+    help="Which HTTP server; auto: nginx if it is installed, else one of mkpxeinit's own in Python.",
 )
 @click.option(
     "--http-port",
@@ -83,38 +98,44 @@ def command(
     address: str | None,
     addresses: str | None,
     image: Path | None,
+    published: Path | None,
     mode: str | None,
     append: str | None,
     console: str | None,
     proxy: bool,
     anyway: bool,
     nfs: str,
+    http: str,
     http_port: int,
     report_port: int,
 ) -> int:
     """Run DHCP, TFTP, HTTP and NFS on one interface, in the foreground, and show what clients do.
 
-    Everything is configured and published in a private folder that goes with it, so that Ctrl-C leaves
-    neither a process nor an address nor a file. Needs root, dnsmasq, and the kernel's NFS server or
-    NFS-Ganesha. Refuses a network on which a DHCP server answers already.
+    Everything is configured and, without --published, published in a private folder that goes with it, so
+    that Ctrl-C leaves neither a process nor an address nor a file. Needs root, dnsmasq, and the kernel's NFS
+    server or NFS-Ganesha. Refuses a network on which a DHCP server answers already.
     """
     if (sysroot is None) == (config is None):
         raise UsageError("give either --sysroot DIR or --config FILE")
     if config is not None and (mode or append or console or addresses or proxy):
         raise UsageError("--config says mode, parameters, console, ranges and proxy itself")
+    if published is not None and (image or mode or append or console):
+        raise UsageError("--published is served as it is: image, mode, parameters and console are publish's")
     try:
         site = description.read(config) if config is not None else None
         tree = _tree(sysroot, mode, append) if sysroot is not None else None
-        request = serve.Request(
+        request = Request(
             interface=values.interface(interface),
             tree=tree,
             site=site,
             image=image,
+            published=published,
             address=_address(address) if address else None,
             addresses=_range(addresses) if addresses else None,
             proxy=site.proxy if site is not None else proxy,
             anyway=anyway,
             nfs=nfs,
+            http=http,
             http_port=http_port,
             report_port=report_port,
             console=values.console(console) if console else None,
@@ -124,7 +145,7 @@ def command(
     return _run(request)
 
 
-def _run(request: serve.Request) -> int:
+def _run(request: Request) -> int:
     """Serve; at the end, however it comes, print what was seen of each client."""
     clients = Clients()
     try:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from mkpxeinit.errors import ServerError, UsageError, printable
-from mkpxeinit.netboot import description, place, values, writers
+from mkpxeinit.netboot import description, place, published, values, writers
 from mkpxeinit.netboot.parts import Subnet, Tree
 from mkpxeinit.netboot.site import Site
 
@@ -110,13 +110,18 @@ def command(
     if only and not names:
         raise UsageError("--only has no name; --list shows them")
     site = _site(config, simple)
-    written = writers.write(site, names)
+    written = writers.write(site, names, published=_is_published(output, site))
     for name, reason in written.left_out:
         _log(f"{name}: left out: {reason}")
     if output is None:
         _print(written.files)
     else:
         _put(output, written.files, dry_run, force or dry_run)
+
+
+def _is_published(output: Path | None, site: Site) -> bool:
+    """Say whether the TFTP root is one that publish has filled: then its loaders' files are not ours."""
+    return output is not None and (output / site.tftp_root.relative_to("/") / published.STATE).exists()
 
 
 def _site(config: Path | None, simple: dict[str, object]) -> Site:

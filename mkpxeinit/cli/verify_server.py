@@ -9,7 +9,7 @@ import click
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
-from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac
+from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac, read_uuid
 from mkpxeinit.netboot.probe.wire import ProbeError
 
 _KINDS = [each.name for each in ARCHITECTURES if each.name != "pxeinit"]
@@ -27,6 +27,11 @@ Examples:
 )
 @click.option("--interface", metavar="NAME", help="Ask DHCP on this interface, and go on with what it says.")
 @click.option("--mac", metavar="ADDRESS", help="Ask as this client. [default: the interface's own address]")
+@click.option(
+    "--uuid",
+    metavar="UUID",
+    help="And by this UUID (option 97): the name of the file that pxelinux looks for first.",
+)
 @click.option(
     "--arch",
     "architectures",
@@ -65,6 +70,7 @@ Examples:
 def command(
     interface: str | None,
     mac: str | None,
+    uuid: str | None,
     architectures: tuple[str, ...],
     server: str | None,
     files: tuple[str, ...],
@@ -85,6 +91,7 @@ def command(
         request = Request(
             interface=interface,
             mac=read_mac(mac) if mac is not None else None,
+            uuid=read_uuid(uuid) if uuid is not None else None,
             architectures=architectures,
             server=read_address(server) if server is not None else None,
             files=files,

@@ -30,7 +30,7 @@ class Firmware:
 
 
 def kinds(site: Site) -> tuple[Firmware, ...]:
-    """Return the kinds of firmware that `site` boots, UEFI HTTP boot only if it has a URL."""
+    """Return the kinds of firmware that `site` boots; UEFI HTTP boot only if it has URL and loader."""
     loaders = site.loaders
     found = [
         Firmware("bios", (0,), str(loaders.bios)),
@@ -39,8 +39,9 @@ def kinds(site: Site) -> tuple[Firmware, ...]:
         Firmware("efi-arm64", (11,), str(loaders.arm64)),
     ]
     if site.http_url:
-        found.append(Firmware("http-x64", (16,), f"{site.http_url}{loaders.http_x64}", http=True))
-        found.append(Firmware("http-arm64", (19,), f"{site.http_url}{loaders.http_arm64}", http=True))
+        for name, arch, file in (("http-x64", 16, loaders.http_x64), ("http-arm64", 19, loaders.http_arm64)):
+            if file is not None:
+                found.append(Firmware(name, (arch,), f"{site.http_url}{file}", http=True))
     return tuple(found)
 
 

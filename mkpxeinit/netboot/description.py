@@ -47,6 +47,7 @@ def _site(top: Table, folder: Path) -> Site:
         ntp=server.texts("ntp", values.address) or (),
         default=server.text("default-tree", values.name),
         proxy=server.flag("proxy"),
+        other_tftp=server.flag("other-tftp"),
         report=server.number("report", 1, 65535),
         timeout=server.number("timeout", 0, MAX_TIMEOUT) or 0,
         console=server.text("console", values.console),
@@ -156,8 +157,11 @@ def _loaders(given: Table) -> Loaders:
         bios=given.text("bios", values.relative) or PurePosixPath("pxelinux.0"),
         x64=given.text("x64", values.relative) or x64,
         arm64=given.text("arm64", values.relative) or arm64,
-        http_x64=given.text("http-x64", values.relative) or x64,
-        http_arm64=given.text("http-arm64", values.relative) or arm64,
+        # GRUB's network images, when firmware has loaded them by HTTP, know nothing of their network.
+        # iPXE does; but its Debian build is not signed, so with Secure Boot there is no default.
+        http_x64=given.text("http-x64", values.relative)
+        or (None if secure else PurePosixPath("snponly.efi")),
+        http_arm64=given.text("http-arm64", values.relative),
         ipxe=None if ipxe == "none" else values.relative(ipxe),
     )
     given.end()

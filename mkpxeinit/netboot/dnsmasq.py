@@ -28,7 +28,8 @@ def configuration(site: Site) -> str:
     lines.append("bind-dynamic")
     if site.proxy or (site.dns and site.server not in site.dns):
         lines.append("port=0")  # somebody else is the DNS server
-    lines.extend(("enable-tftp", f"tftp-root={site.tftp_root}"))
+    if not site.other_tftp:
+        lines.extend(("enable-tftp", f"tftp-root={site.tftp_root}"))
     for number, subnet in enumerate(site.subnets):
         lines.extend(_subnet(site, number, subnet))
     lines.extend(_tags(site))

@@ -79,12 +79,13 @@ class Client:
 class Loaders:
     """The file that each kind of firmware is told to load, below the TFTP root.
 
-    `ipxe` is iPXE's script; None: iPXE is treated as the firmware that it stands in for.
+    `http_x64` and `http_arm64` are for UEFI HTTP boot; None: that firmware is told nothing. `ipxe` is iPXE's
+    script; None: iPXE is treated as the firmware that it stands in for.
     """
 
     bios: PurePosixPath = PurePosixPath("pxelinux.0")
     x64: PurePosixPath = PurePosixPath("grubnetx64.efi")
     arm64: PurePosixPath = PurePosixPath("grubnetaa64.efi")
-    http_x64: PurePosixPath = PurePosixPath("grubnetx64.efi")
-    http_arm64: PurePosixPath = PurePosixPath("grubnetaa64.efi")
+    http_x64: PurePosixPath | None = PurePosixPath("snponly.efi")
+    http_arm64: PurePosixPath | None = None
     ipxe: PurePosixPath | None = PurePosixPath("boot.ipxe")

@@ -9,15 +9,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from ipaddress import IPv4Interface
+from pathlib import Path
 from queue import Empty, SimpleQueue
 
-from mkpxeinit import build
 from mkpxeinit.errors import ServerError, os_cause
-from mkpxeinit.netboot import dnsmasq, publish, serve_nfs
-from mkpxeinit.netboot.parts import Subnet, Tree
+from mkpxeinit.netboot import dnsmasq, serve_nfs, serve_nginx
 from mkpxeinit.netboot.probe import interface as probe
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.interface import Asker, Interface
@@ -25,6 +23,7 @@ from mkpxeinit.netboot.probe.wire import ProbeError
 from mkpxeinit.netboot.serve_http import HttpServer
 from mkpxeinit.netboot.serve_process import Guard, Server, run, wait_readable
 from mkpxeinit.netboot.serve_reports import LONGEST, Clients, Event, read_report
+from mkpxeinit.netboot.serve_site import Request, fill, make_site
 from mkpxeinit.netboot.site import Site
 
 _READY_SECONDS = 10.0
@@ -33,29 +32,6 @@ _TURN = 0.5  # seconds between two looks at whether all servers run
 _MOST_REPORTS = 200  # read in one turn: a flood of reports starves nothing
 _PLAIN = next(each for each in ARCHITECTURES if each.name == "pxeinit")
 _BIOS = next(each for each in ARCHITECTURES if each.name == "bios")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is served where. `site` is a description's; without one all clients boot `tree`.
-
-    `address` is given to the interface for as long as it takes, if it has none. `ports` are those of
-    HTTP (0: none) and of reports. `anyway`: although somebody else answers DHCP there.
-    """
-
-    interface: str
-    tree: Tree | None = None
-    site: Site | None = None
-    image: Path | None = None
-    address: IPv4Interface | None = None
-    addresses: tuple[IPv4Address, IPv4Address] | None = None
-    proxy: bool = False
-    anyway: bool = False
-    nfs: str = "auto"
-    http_port: int = 80
-    report_port: int = 5140
-    console: str | None = None
-    domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +69,12 @@ def _serve(
     address = stack.enter_context(_address(request, place))
     site = make_site(request, address, folder / "tftp")
     clients.root = str(site.tftp_root)
-    _publish(request, site, ears.say)
+    fill(request, site, ears.say)
     requested: SimpleQueue[tuple[str, str]] = SimpleQueue()
-    servers = _start(request, site, folder, stack, requested, ears.say)
+    running = _start(request, site, folder, stack, requested, ears.say)
     reports = stack.enter_context(_listen(str(site.server), request.report_port))
     ready()
-    _watch(servers, reports, requested, clients, ears)
+    _watch(running, reports, requested, clients, ears)
 
 
 @contextmanager
@@ -177,54 +153,13 @@ def _address(request: Request, place: Interface) -> Iterator[IPv4Interface]:
         run(["ip", "address", "delete", *words])
 
 
-def make_site(request: Request, address: IPv4Interface, tftp_root: Path) -> Site:
-    """Return what is served: the description's site, or that of one tree, with our folder and ports."""
-    own = address.ip
-    port = f":{request.http_port}" if request.http_port != 80 else ""
-    ours = {
-        "interface": request.interface,
-        "tftp_root": PurePosixPath(tftp_root),
-        "http_url": f"http://{own}{port}/" if request.http_port else None,
-        "report": request.report_port,
-    }
-    if request.site is not None:
-        if request.site.server != own:
-            raise ServerError(
-                f"the description's server is {request.site.server}, but {request.interface} has {own}"
-            )
-        return replace(request.site, **ours)  # type: ignore[arg-type]
-    assert request.tree is not None
-    first, last = request.addresses or _range(address)
-    subnet = Subnet(address.network, first, last, lease_time=3600)
-    if request.proxy:
-        subnet = Subnet(address.network)
-    more = {"proxy": request.proxy, "console": request.console, "domain": request.domain}
-    return Site.simple(own, request.tree, subnet, **ours, **more)
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The servers, and of them those whose lines tell of clients."""
 
-
-def _range(address: IPv4Interface) -> tuple[IPv4Address, IPv4Address]:
-    """Return the addresses for clients: the half of the network in which the server is not."""
-    network: IPv4Network = address.network
-    if network.prefixlen > 29:
-        raise ServerError(f"{network} has too few addresses for clients; give --range FIRST-LAST")
-    lower, upper = network.subnets(1)
-    if address.ip in upper:
-        return lower[1], lower[-1]
-    return upper[0], upper[-2]
-
-
-def _publish(request: Request, site: Site, say: Callable[[str], None]) -> None:
-    """Put kernel, image and loaders of each tree into the TFTP root."""
-    root = Path(site.tftp_root)
-    root.mkdir(mode=0o755)
-    root.chmod(0o755)
-    if request.image is not None and len(site.trees) > 1:
-        raise ServerError("--image is for one tree; the description has several")
-    for tree in site.trees:
-        if tree.nfs_server not in (None, str(site.server)):
-            say(f"tree {tree.name} is on {tree.nfs_server}; that server is not started here")
-        options = replace(build.Options(Path(tree.path)), **publish.described(tree))
-        publish.publish(publish.Options(root, options, tree.name, image=request.image, site=site), say)
+    servers: tuple[Server, ...]
+    dnsmasq: Server
+    nginx: Server | None
 
 
 def _start(
@@ -234,7 +169,7 @@ def _start(
     stack: ExitStack,
     requested: "SimpleQueue[tuple[str, str]]",
     say: Callable[[str], None],
-) -> list[Server]:
+) -> Running:
     """Start all servers, the one that clients ask first as the last."""
     private = folder / "private"
     private.mkdir(mode=0o700)
@@ -243,11 +178,17 @@ def _start(
     servers = list(stack.enter_context(serve_nfs.serving(site, kind, private, guard)))
     say(f"NFS: {'the kernel' if kind == 'kernel' else 'NFS-Ganesha'} exports "
         + ", ".join(str(tree.path) for tree in site.trees))  # fmt: skip
-    root = Path(site.tftp_root)
-    if request.http_port:
+    nginx = None
+    if request.http_port and serve_nginx.choose(request.http) == "nginx":
+        nginx = serve_nginx.start(site, request.http_port, private, guard)
+        stack.callback(nginx.stop)
+        servers.append(nginx)
+        say(f"HTTP: nginx on {site.http_url}")
+    elif request.http_port:
         heard = lambda address, what: requested.put((address, what))  # noqa: E731
+        root = Path(site.tftp_root)
         stack.enter_context(HttpServer(str(site.server), request.http_port, root, heard))
-        say(f"HTTP: {site.http_url}")
+        say(f"HTTP: Python's own server on {site.http_url}")
     config = private / "dnsmasq.conf"
     config.write_text(dnsmasq.configuration(site) + _own_lines(private), encoding="utf-8")
     server = guard.start(
@@ -256,7 +197,7 @@ def _start(
     stack.callback(server.stop)
     _wait_dnsmasq(server)
     say(f"DHCP{' (proxy)' if site.proxy else ''} and TFTP: dnsmasq on {site.interface}, {site.server}")
-    return [*servers, server]
+    return Running((*servers, server), server, nginx)
 
 
 def _own_lines(folder: Path) -> str:
@@ -295,22 +236,24 @@ def _listen(address: str, port: int) -> Iterator[socket.socket]:
 
 
 def _watch(
-    servers: list[Server],
+    running: Running,
     reports: socket.socket,
     requested: "SimpleQueue[tuple[str, str]]",
     clients: Clients,
     ears: Ears,
 ) -> None:
     """Hand on what clients do, until an interruption; ServerError if a server ends by itself."""
-    talking = servers[-1]
+    hear: dict[Server, Callable[[str], Event | None]] = {running.dnsmasq: clients.log_line}
+    if running.nginx is not None:
+        hear[running.nginx] = clients.http_line
     while True:
-        for server in servers:
+        for server in running.servers:
             if not server.running:
                 raise ServerError(f"{server.name} has ended by itself: {server.last_words()}")
-            if server is not talking:
+            if server not in hear:
                 server.lines()
-        wait_readable([talking, reports], _TURN)
-        events = [clients.log_line(line) for line in talking.lines()]
+        wait_readable([*hear, reports], _TURN)
+        events = [told(line) for server, told in hear.items() for line in server.lines()]
         events += [clients.heard(each) for each in _received(reports)]
         with contextlib.suppress(Empty):
             while True:

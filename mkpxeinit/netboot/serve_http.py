@@ -69,6 +69,13 @@ class _Server(ThreadingHTTPServer):
         """Say nothing: a client that goes away is no error."""
 
 
+def taken(address: str, port: int, error: OSError) -> ServerError:
+    """Return what to say of a port that cannot be listened to."""
+    return ServerError(
+        f"HTTP on {address} port {port}: {os_cause(error)}; another port with --http-port, 0 for none"
+    )
+
+
 class HttpServer:
     """Serves a folder until it is stopped; `heard` is told the client's address and what it asked for."""
 
@@ -77,9 +84,7 @@ class HttpServer:
         try:
             self._server = _Server((address, port), partial(_Handler, directory=str(folder), heard=heard))
         except OSError as error:
-            raise ServerError(
-                f"HTTP on {address} port {port}: {os_cause(error)}; another port with --http-port, 0 for none"
-            ) from None
+            raise taken(address, port, error) from None
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 

@@ -1,5 +1,6 @@
 """The servers that `mkpxeinit serve` starts: found, started, watched, ended. Programs are run here alone."""
 
+import contextlib
 import os
 import selectors
 import shutil
@@ -16,6 +17,7 @@ _ENVIRONMENT = {"PATH": _PATH, "LC_ALL": "C"}
 _PACKAGES = {
     "sh": "dash",
     "dnsmasq": "dnsmasq-base",
+    "nginx": "nginx-light",
     "ganesha.nfsd": "nfs-ganesha and nfs-ganesha-vfs",
     "rpcbind": "rpcbind",
     "ip": "iproute2",
@@ -134,6 +136,9 @@ class Server:
             except subprocess.TimeoutExpired:
                 continue
         self._process.wait()
+        # It is the first of its own group: whom it has started, such as nginx's workers, goes with it.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self.lines()
         self._out.close()
         self._log.close()

@@ -21,6 +21,8 @@ _DHCP = re.compile(
 _TFTP = re.compile(r"sent (.+) to (\d+(?:\.\d+){3})$")
 # What loaders look for before their default: not there as a rule.
 _SEARCHED = re.compile(r"/pxelinux\.cfg/[^/]*$|/grub\.cfg-[^/]*$")
+# nginx's, as serve_nginx.py has it write them.
+_HTTP = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}) (\d{3}) GET (\S+)$", re.ASCII)
 _TFTP_FAILED = re.compile(r"file (.+) not found for (\d+(?:\.\d+){3})$")
 
 
@@ -107,6 +109,15 @@ class Clients:
                     return None
                 return self.loaded(address, f"{word} {path[-_SHOWN:]}", "TFTP")
         return None
+
+    def http_line(self, line: str) -> Event | None:
+        """Return what a line of nginx's log says of a client, None if nothing that is of use."""
+        found = _HTTP.match(line)
+        if found is None:
+            return None
+        address, status, path = found.groups()
+        word = "loads" if status in ("200", "206") else "asked in vain for"
+        return self.loaded(address, f"{word} {path[:_SHOWN]}", "HTTP")
 
     def loaded(self, address: str, what: str, how: str) -> Event | None:
         """Return the event that the client of this address got a file."""

@@ -28,7 +28,8 @@ class Site:
     """A server, its networks, and what is booted there by whom. ServerError if it contradicts itself.
 
     `http_url` is where the TFTP root is served by HTTP, with a `/` at its end. `proxy`: addresses
-    come from another DHCP server. `report` is the UDP port that clients send their phases to.
+    come from another DHCP server. `other_tftp`: dnsmasq is not the TFTP server. `report` is the UDP
+    port that clients send their phases to.
     """
 
     server: IPv4Address
@@ -45,6 +46,7 @@ class Site:
     loaders: Loaders = field(default_factory=Loaders)
     default: str | None = None  # the tree of clients that are not named; None: the first
     proxy: bool = False
+    other_tftp: bool = False
     report: int | None = None
     timeout: int = 0
     console: str | None = None

@@ -115,15 +115,22 @@ class Written:
     left_out: tuple[tuple[str, str], ...]
 
 
-def write(site: Site, names: tuple[str, ...] = ()) -> Written:
+# Those of which `mkpxeinit publish` is in charge where it is used.
+LOADERS = ("pxelinux", "grub", "ipxe")
+
+
+def write(site: Site, names: tuple[str, ...] = (), *, published: bool = False) -> Written:
     """Return the files for `site`: those of `names`, or all that it has a use for.
 
-    ServerError if one that was named has nothing to write; UsageError if a name is unknown.
+    With `published` nothing is written for loaders. ServerError if one that was named has nothing to write;
+    UsageError if a name is unknown.
     """
     files: Files = {}
     left_out = []
     for writer in choose(names) if names else WRITERS:
         lacking = writer.lacking(site)
+        if published and writer.name in LOADERS:
+            lacking = f"mkpxeinit publish has filled {site.tftp_root}, and writes that itself"
         if lacking is None:
             files.update(writer.files(site))
         elif names:

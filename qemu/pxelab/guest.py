@@ -16,7 +16,7 @@ from .errors import DeadlineError, LabError, MachineExitedError
 
 HOOK_PATH = "lib/pxeinit/hooks/handoff/50-pxelab"
 
-_HOOK = r"""#!/bin/sh
+HOOK = r"""#!/bin/sh
 # pxelab's reporter: a shell on the second serial port of the booted system.
 # /run of the initrd may be moved into the new root after this hook, or be there already.
 install_reporter() {
@@ -70,7 +70,7 @@ class GuestResult:
 
 def hook_segment() -> bytes:
     """Return the cpio archive to append to an image, so that `guest()` works."""
-    return cpio.archive({HOOK_PATH: cpio.Entry(_HOOK.encode(), 0o755)})
+    return cpio.archive({HOOK_PATH: cpio.Entry(HOOK.encode(), 0o755)})
 
 
 def _decode(word: str) -> str:

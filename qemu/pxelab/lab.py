@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from . import rpc
+from . import router, rpc
 from .console import OnLine
 from .dnsmasq import DhcpSettings, Dnsmasq
 from .errors import LabError
@@ -47,6 +47,7 @@ class Lab:
         self._names: dict[str, int] = {}
         self._networks: dict[str, str] = {}
         self._rpcbind: Process | None = None
+        self._routers: set[str] = set()
         self.machines: list[RunningMachine] = []
         try:
             self.results.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,12 @@ class Lab:
             self._rpcbind = self.space.start("rpcbind", ["rpcbind", "-f", "-w"], stdout=log, stderr=log)
         self.wait_rpc(111, rpc.PORTMAP_PROGRAM, 2, 10.0)
 
+    def _need_router(self, bridge: str) -> None:
+        """Have router solicitations answered, or network ROMs wait for it: see router.py."""
+        if bridge not in self._routers:
+            self._routers.add(bridge)
+            self.space.start(f"router-{bridge}", [sys.executable, "-I", "-S", router.__file__, bridge])
+
     def wait_rpc(self, port: int, program: int, version: int, seconds: float) -> None:
         """Wait until an RPC service inside answers its NULL call; raise LabError if not."""
         words = [sys.executable, "-I", "-S", rpc.__file__, "127.0.0.1", port, program, version, seconds]
@@ -174,6 +181,10 @@ class Lab:
         on_line: OnLine | None = None,
     ) -> RunningMachine:
         """Switch a machine on and return it."""
+        if description.kernel is None:
+            for nic in description.nics:
+                if nic.network == "tap":
+                    self._need_router(nic.bridge)
         machine = RunningMachine(self, description, self.name(name), on_line)
         self.machines.append(machine)
         return machine

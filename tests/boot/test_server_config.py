@@ -29,6 +29,7 @@ AS_FIRMWARE = Loaders(ipxe=None)
 ONE, TWO = "52:54:00:77:aa:01", "52:54:00:77:aa:02"
 # UEFI under emulation takes a minute to come to its loader.
 UEFI = pytest.param(True, marks=pytest.mark.long)
+NAMES = {"names": "cat /proc/sys/kernel/hostname; cat /proc/cmdline"}
 ROM_SECONDS, BOOT_SECONDS = 150.0, 240.0
 
 
@@ -94,6 +95,7 @@ def check(report: Report, site: Site, mode: str = "farm") -> None:
     assert report.state["mode"] == mode
 
 
+@pytest.mark.long
 def test_bios_pxelinux_by_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     site = site_of(lab, reporting_tree(lab, bookworm), loaders=AS_FIRMWARE)
     publish(site, bookworm, bookworm_image, PXELINUX)
@@ -102,13 +104,19 @@ def test_bios_pxelinux_by_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path
     check(read_report(machine, BOOT_SECONDS), site)
 
 
+@pytest.mark.long
 def test_uefi_grub_by_dhcpd(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
-    view = reporting_tree(lab, bookworm)
-    site = site_of(lab, view, loaders=AS_FIRMWARE, console="ttyS0,115200", timeout=1)
+    """A menu, which chooses by itself; GRUB knows the client by the hardware address that it booted with."""
+    view = reporting_tree(lab, bookworm, NAMES)
+    client = Client(ONE, "bench1", mode="overlay")
+    site = site_of(lab, view, loaders=AS_FIRMWARE, console="ttyS0,115200", timeout=1, clients=(client,))
     publish(site, bookworm, bookworm_image, GRUB)
     serve(lab, "dhcpd", site)
-    machine = switch_on(lab, r"GNU GRUB|Booting `office'", uefi=True)
-    check(read_report(machine, BOOT_SECONDS), site)
+    machine = switch_on(lab, r"GNU GRUB|Booting `office", mac=ONE, uefi=True)
+    report = read_report(machine, BOOT_SECONDS)
+    check(report, site, "overlay")
+    assert report.sections["names"].splitlines()[0] == "bench1"
+    assert f"BOOTIF=01-{ONE}" in report.sections["names"]
 
 
 @pytest.mark.parametrize("uefi", [False, UEFI], ids=["bios", "uefi"])
@@ -119,9 +127,6 @@ def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi
     serve(lab, "kea", site)
     machine = switch_on(lab, r"boot\.ipxe\.+ ok", uefi=uefi)
     check(read_report(machine, BOOT_SECONDS), site)
-
-
-NAMES = {"names": "cat /proc/sys/kernel/hostname; cat /proc/cmdline"}
 
 
 @pytest.mark.parametrize("loader", ["pxelinux", "ipxe"])

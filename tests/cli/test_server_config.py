@@ -110,6 +110,22 @@ def test_files_and_differences(run: Run, config: Path, tmp_path: Path) -> None:
     assert "/24" in (tmp_path / "out/etc/exports.d/mkpxeinit.exports").read_text()
 
 
+def test_publish_is_in_charge_of_the_loaders(run: Run, config: Path, tmp_path: Path) -> None:
+    state = tmp_path / "out/srv/tftp/generations/published.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    words = ("server-config", "--config", config, "--output", tmp_path / "out")
+    done = run(*words)
+    assert done.code == 0 and (tmp_path / "out/etc/dnsmasq.d/mkpxeinit.conf").exists()
+    for name in ("pxelinux", "grub", "ipxe"):
+        said = f"{name}: left out: mkpxeinit publish has filled /srv/tftp, and writes that itself"
+        assert said in done.stderr
+    assert [each.name for each in (tmp_path / "out/srv/tftp").iterdir()] == ["generations"]
+    refused = run(*words, "--only", "grub,exports", "--force")
+    assert refused.code == 1 and refused.stderr.count("\n") == 1
+    assert "grub: nothing to write: mkpxeinit publish has filled /srv/tftp" in refused.stderr
+
+
 def test_an_output_that_is_a_file(run: Run, config: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("")
     done = run("server-config", "--config", config, "--only", "grub", "--output", tmp_path / "out")

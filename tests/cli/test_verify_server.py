@@ -19,6 +19,7 @@ from tests.cli.conftest import Run
         (["--server", "host", "--file", "x"], "'host' is no address"),
         (["--server", "10.0.0.1", "--file", "x", "--mac", "01:00:00:00:00:00"], "no hardware address"),
         (["--server", "10.0.0.1", "--file", "x", "--mac", "52:54:00"], "no hardware address"),
+        (["--server", "10.0.0.1", "--file", "x", "--uuid", "b8945908"], "no UUID"),
         (["--server", "10.0.0.1", "--root-path", "/x", "--dns", "x"], "'x' is no address"),
         (["--interface", "lo", "--arch", "vax"], "'vax'"),
     ],

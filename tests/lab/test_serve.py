@@ -80,23 +80,43 @@ def state(lab: Lab) -> tuple[str, ...]:
     return (*known, addresses, *listening, *sorted(files.splitlines()))
 
 
-def test_clients_find_everything_and_nothing_is_left(client: Client, tree: Path) -> None:
+def get(client: Client, path: str) -> str:
+    """Return the first line that the HTTP server answers to a request."""
+    request = f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+    talk = "import socket; s = socket.create_connection(('10.77.0.1', 80)); s.sendall(%r); print(s.recv(99))"
+    code, said, _ = client.run("python3", "-c", talk % request)
+    assert code == 0
+    return said.partition("\\r")[0]
+
+
+@pytest.mark.parametrize("http", ["nginx", "python"])
+def test_clients_find_everything_and_nothing_is_left(client: Client, tree: Path, http: str) -> None:
     (client.lab.folder / "tmp").mkdir()
     before = state(client.lab)
-    serving = start(client.lab, "--sysroot", tree)
+    # Where nginx is installed, it is taken without a word.
+    serving = start(client.lab, "--sysroot", tree, *(["--http", http] if http == "python" else []))
     serving.wait_for(READY)
+    assert {"nginx": "HTTP: nginx on ", "python": "HTTP: Python's own server on "}[http] in serving.said
+    assert (b"nginx" in client.lab.space.run(["ps", "-eo", "args"]).stdout) == (http == "nginx")
     seen = client.verify("--interface", "c0", "--arch", "bios", "--arch", "uefi-x64", "--arch", "http-x64")
     assert seen.has("ok", "tftp://10.77.0.1/pxelinux.cfg/default, pc: kernel "), seen
     assert seen.has("ok", f"10.77.0.1:{tree}: exported, and a tree to boot from, by NFS 4.1, 4.0, 3"), seen
     assert seen.has("ok", "http://10.77.0.1/boot.ipxe: kernel") and seen.bad == []
     serving.wait_for("10.77.0.50  loaded /generations/pc.1/pxeinit.img (TFTP)")
     serving.wait_for("10.77.0.50  loads /generations/pc.1/pxeinit.img (HTTP)")
+    for each in (
+        "/generations/pc.1/",
+        "/.hidden",
+        "/../private/dnsmasq.conf",
+        "/%2e%2e/private/dnsmasq.conf",
+    ):
+        assert get(client, each).split()[1] in ("400", "403", "404"), each
     message = (
         '<30>Nov 21 21:00:00 pxeinit: {"mac":"52:54:00:00:00:01","host":"pc1","uptime":3,"event":"phase",'
     )
     send = "import socket; s = socket.socket(2, 2); s.sendto(%r, ('10.77.0.1', 5140))"
-    for each in (b"\xff\x1b[2J" * 500, (message + '"event":"phase","name":"root"}').encode()):
-        client.run("python3", "-c", send % each)
+    for data in (b"\xff\x1b[2J" * 500, (message + '"event":"phase","name":"root"}').encode()):
+        client.run("python3", "-c", send % data)
     serving.wait_for("52:54:00:00:00:01  phase root at 3.0 s (pc1)")
     assert "\x1b" not in serving.said
     assert state(client.lab) != before
@@ -167,14 +187,16 @@ def test_another_dhcp_server_on_this_machine(client: Client, tree: Path) -> None
     assert "10.77.0.1 answers DHCP on br0" in serving.said
 
 
-def test_a_server_that_ends_by_itself(client: Client, tree: Path) -> None:
+@pytest.mark.parametrize("server", ["dnsmasq", "nginx"])
+def test_a_server_that_ends_by_itself(client: Client, tree: Path, server: str) -> None:
+    """Also when it is a master whose workers go on."""
     (client.lab.folder / "tmp").mkdir()
     before = state(client.lab)
     serving = start(client.lab, "--sysroot", tree)
     serving.wait_for(READY)
-    client.lab.space.run(["sh", "-c", "kill -9 $(pidof dnsmasq)"])
+    client.lab.space.run(["sh", "-c", f"kill -9 $(pgrep -o {server})"])
     assert serving.process.wait(20) == 1
-    assert "dnsmasq has ended by itself" in serving.said
+    assert f"{server} has ended by itself" in serving.said
     assert state(client.lab) == before
 
 
@@ -183,7 +205,8 @@ def test_killed_outright_no_server_goes_on(client: Client, tree: Path) -> None:
     serving.wait_for(READY)
     serving.process.signal("KILL")
     end = time.monotonic() + 20
-    while b"dnsmasq" in (left := client.lab.space.run(["ps", "-eo", "args"]).stdout) or b"ganesha" in left:
+    names = (b"dnsmasq", b"ganesha", b"nginx")
+    while any(name in (left := client.lab.space.run(["ps", "-eo", "args"]).stdout) for name in names):
         assert time.monotonic() < end, left
         time.sleep(0.1)
 
@@ -235,3 +258,35 @@ mode = "rw"
     other = start(client.lab, "--config", config)
     assert other.process.wait(30) == 1
     assert "the description's server is 10.77.0.2, but br0 has 10.77.0.1" in other.said
+
+
+def test_what_is_published_is_served_as_it_is(client: Client, tree: Path) -> None:
+    """A rollback meanwhile is what clients get next; nothing in the folder is changed."""
+    root = client.lab.folder / "tftp"
+    root.mkdir()
+    publish = [COMMAND, "publish", "--tftp-root", str(root)]
+    for mark in ("one", "two"):
+        client.lab.space.run([*publish, "--sysroot", str(tree), "--append", f"mark={mark}"], timeout=60)
+    (root / "generations/pc.1/vmlinuz").chmod(0o600)
+    before = sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*"))
+    serving = start(client.lab, "--sysroot", tree, "--published", root)
+    serving.wait_for(READY)
+    assert f"chmod o+r {root}/generations/pc.1/vmlinuz" in serving.said
+    assert f"{root} is served as it is: pc.2, pc.1" in serving.said
+    seen = client.verify("--interface", "c0", "--arch", "bios")
+    assert seen.bad == [] and "/generations/pc.2/vmlinuz (TFTP)" in serving.said, seen
+    assert sorted((path, path.stat().st_mtime_ns) for path in root.rglob("*")) == before
+    (root / "generations/pc.1/vmlinuz").chmod(0o644)
+    client.lab.space.run([*publish, "--rollback"])
+    assert client.verify("--interface", "c0", "--arch", "bios").bad == []
+    serving.wait_for("/generations/pc.1/vmlinuz (TFTP)")
+    serving.process.signal("INT")
+    assert serving.process.wait(20) == 0
+
+
+def test_nothing_is_published_there(client: Client, tree: Path, tmp_path: Path) -> None:
+    for root, said in ((tmp_path, "nothing is published here"), (tmp_path / "none", "none: ")):
+        serving = start(client.lab, "--sysroot", tree, "--published", root)
+        assert serving.process.wait(30) == 1
+        assert "--published: " in serving.said and said in serving.said
+        assert "Traceback" not in serving.said

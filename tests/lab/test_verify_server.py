@@ -149,12 +149,16 @@ def test_files_of_the_wrong_kind(client: Client, tftp: Path) -> None:
 
 
 def test_the_file_of_one_client(client: Client, tftp: Path) -> None:
-    own = tftp / "pxelinux.cfg/01-52-54-00-00-00-09"
-    own.write_text("default b\nlabel b\n kernel none\n initrd pxeinit.img\n")
+    own = "default b\nlabel b\n kernel {}\n initrd pxeinit.img\n"
+    (tftp / "pxelinux.cfg/01-52-54-00-00-00-09").write_text(own.format("none"))
+    (tftp / "pxelinux.cfg/085994b8-a6d6-a941-611d-74a6ab80b83d").write_text(own.format("other"))
     client.lab.dnsmasq(tftp=tftp)
     assert client.verify("--server", SERVER, "--file", "pxelinux.0").code == 0
     seen = client.verify("--server", SERVER, "--file", "pxelinux.0", "--mac", "52:54:00:00:00:09")
     assert len(seen.bad) == 1 and "none: no such file" in seen.bad[0]
+    words = ("--mac", "52:54:00:00:00:09", "--uuid", "B8945908-D6A6-41A9-611D-74A6AB80B83D")
+    seen = client.verify("--server", SERVER, "--file", "pxelinux.0", *words)
+    assert len(seen.bad) == 1 and "other: no such file" in seen.bad[0]
 
 
 @pytest.mark.parametrize("version", [3, 4])

@@ -38,6 +38,7 @@ def rich(tftp_root: Path = TFTP_ROOT, **changes: object) -> Site:
         report=5514,
         timeout=5,
         console="ttyS0,115200",
+        loaders=Loaders(http_arm64=PurePosixPath("ipxe-arm64.efi")),
         subnets=(
             Subnet(
                 NETWORK, IPv4Address("10.77.0.100"), IPv4Address("10.77.0.150"), SERVER, 7200, "the bench"
@@ -62,4 +63,4 @@ def rich(tftp_root: Path = TFTP_ROOT, **changes: object) -> Site:
 def secure() -> Loaders:
     """As `secure-boot = true` has it."""
     shim = PurePosixPath("shimx64.efi")
-    return Loaders(x64=shim, http_x64=shim)
+    return Loaders(x64=shim, http_x64=None)

@@ -105,7 +105,9 @@ def test_titles_in_line_syntaxes(tmp_path: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize("site", [sites.plain(), sites.rich()], ids=["plain", "rich"])
-@pytest.mark.parametrize("changes", [{}, {"timeout": 0}, {"console": None}, {"loaders": sites.secure()}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"timeout": 0}, {"console": None}, {"loaders": sites.secure()}, {"other_tftp": True}]
+)
 def test_variants(lab: Lab, tmp_path: Path, site: Site, changes: dict[str, object]) -> None:
     site = dataclasses.replace(site, tftp_root=PurePosixPath(lab.folder), **changes)  # type: ignore[arg-type]
     checkers.dnsmasq(lab, dnsmasq.configuration(site))

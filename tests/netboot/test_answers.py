@@ -58,8 +58,8 @@ FIRMWARE = [
     (request(3, 7), "grubnetx64.efi"),
     (request(4, 9), "grubnetx64.efi"),
     (request(5, 11), "grubnetaa64.efi"),
-    (request(6, 16, vendor="HTTPClient"), f"{HTTP}grubnetx64.efi"),
-    (request(7, 19, vendor="HTTPClient"), f"{HTTP}grubnetaa64.efi"),
+    (request(6, 16, vendor="HTTPClient"), f"{HTTP}snponly.efi"),
+    (request(7, 19, vendor="HTTPClient"), f"{HTTP}ipxe-arm64.efi"),
     (request(8, 0, o77="69505845"), f"{HTTP}boot.ipxe"),
     (request(9, 7, o175="010101"), f"{HTTP}boot.ipxe"),
     (request(10, 6), ""),
@@ -73,6 +73,14 @@ def test_each_firmware_is_told_its_file(lab: Lab, server: str) -> None:
     for answer, (asked, file) in zip(answers, FIRMWARE, strict=True):
         if file and not file.startswith("http:"):
             assert answer["next_server"] == "10.77.0.1", asked
+
+
+def test_firmware_without_a_loader_is_told_none(lab: Lab, server: str) -> None:
+    """With Secure Boot nothing is known that could be loaded by HTTP."""
+    serve_dhcp(lab, server, sites.rich(lab.folder, loaders=sites.secure()))
+    pxe, http = ask(lab, add_port(lab), [request(1, 7), request(2, 16, vendor="HTTPClient")])
+    assert pxe["file"] == "shimx64.efi"
+    assert http is None or (http["file"], text(http, 67)) == ("", "")
 
 
 def test_firmware_that_insists(lab: Lab, server: str) -> None:

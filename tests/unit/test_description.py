@@ -52,6 +52,7 @@ ntp = ["10.0.0.4"]
 default-tree = "b"
 report = 5514
 timeout = 7
+other-tftp = true
 console = "ttyS1,9600"
 [loaders]
 secure-boot = true
@@ -101,15 +102,16 @@ comment = "x"
     )
     assert (site.http_url, site.domain) == ("http://boot.example:8080/x/", "lab.example")
     assert (site.report, site.timeout, site.console, site.proxy) == (5514, 7, "ttyS1,9600", False)
+    assert site.other_tftp
     assert [str(each) for each in (*site.dns, *site.ntp)] == ["10.0.0.2", "10.0.0.3", "10.0.0.4"]
     shim = PurePosixPath("shimx64.efi")
     assert site.loaders == Loaders(
         PurePosixPath("undionly.kpxe"),
         shim,
         PurePosixPath("shimaa64.efi"),
-        shim,
-        PurePosixPath("shimaa64.efi"),
-        None,
+        http_x64=None,
+        http_arm64=None,
+        ipxe=None,
     )
     (subnet,) = site.subnets
     assert (subnet.network, subnet.lease_time, subnet.comment) == (
@@ -327,3 +329,10 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory,
     path.write_bytes(data)
     with pytest.raises(ServerError):
         description.read(path)
+
+
+def test_loaders_for_http_boot(tmp_path: Path) -> None:
+    """Left away, that which is known to work; given, that."""
+    assert read(tmp_path, BASE).loaders == Loaders()
+    given = read(tmp_path, f'{BASE}[loaders]\nhttp-x64 = "a.efi"\nhttp-arm64 = "b/c.efi"\n').loaders
+    assert (given.http_x64, given.http_arm64) == (PurePosixPath("a.efi"), PurePosixPath("b/c.efi"))

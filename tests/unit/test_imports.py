@@ -42,7 +42,7 @@ ROWS = (
     ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
     ("netboot.probe.verify",),
     ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
-    ("netboot.serve",),
+    ("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
     ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),

@@ -55,6 +55,8 @@ def test_a_question_is_read_by_another_reader(architecture: Architecture) -> Non
         assert options[60].startswith(kind + b":Arch:%05d:UNDI:" % architecture.number)
         assert options[93] == struct.pack("!H", architecture.number)
         assert len(options[94]) == 3 and len(options[97]) == 17
+        given = dhcp_codec.question(architecture, MAC, XID, uuid=bytes(range(16)))
+        assert responder.read_options(given[240:])[97] == bytes((0, *range(16)))
     assert (options.get(77) == b"iPXE") == (architecture.name == "ipxe")
 
 

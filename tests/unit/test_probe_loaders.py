@@ -2,6 +2,7 @@
 
 import struct
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -23,6 +24,10 @@ def test_where_pxelinux_looks() -> None:
     assert names[1:4] == ["pxelinux.cfg/0A4D0001", "pxelinux.cfg/0A4D000", "pxelinux.cfg/0A4D00"]
     assert names[-1] == "pxelinux.cfg/default" and len(names) == 10
     assert pxelinux_config.names(MAC, None) == [names[0], names[-1]]
+    uuid = UUID("B8945908-D6A6-41A9-611D-74A6AB80B83D")
+    # Seen of pxelinux 6.04, in a machine with that UUID.
+    first = "pxelinux.cfg/085994b8-a6d6-a941-611d-74a6ab80b83d"
+    assert pxelinux_config.names(MAC, "10.77.0.1", uuid) == [first, *names]
 
 
 def test_pxelinux() -> None:

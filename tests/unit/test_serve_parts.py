@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mkpxeinit.errors import ServerError
-from mkpxeinit.netboot import serve, serve_nfs, serve_process
+from mkpxeinit.netboot import serve_nfs, serve_nginx, serve_process, serve_site
 from mkpxeinit.netboot.parts import Tree
 from mkpxeinit.netboot.serve_http import HttpServer
 from mkpxeinit.netboot.serve_reports import Clients, Event, read_report
@@ -165,8 +165,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
     ],
 )
 def test_the_addresses_of_clients(address: str, first: str, last: str) -> None:
-    request = serve.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
-    site = serve.make_site(request, IPv4Interface(address), Path("/run/x"))
+    request = serve_site.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
+    site = serve_site.make_site(request, IPv4Interface(address), Path("/run/x"))
     (subnet,) = site.subnets
     assert (str(subnet.first), str(subnet.last)) == (first, last)
     assert site.http_url == f"http://{IPv4Interface(address).ip}/" and site.report == 5140
@@ -174,13 +174,13 @@ def test_the_addresses_of_clients(address: str, first: str, last: str) -> None:
 
 
 def test_networks_that_are_too_small_and_ports() -> None:
-    request = serve.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")), http_port=8080, report_port=1)
+    request = serve_site.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")), http_port=8080, report_port=1)
     with pytest.raises(ServerError, match="too few addresses"):
-        serve.make_site(request, IPv4Interface("10.0.0.1/30"), Path("/run/x"))
+        serve_site.make_site(request, IPv4Interface("10.0.0.1/30"), Path("/run/x"))
     only = IPv4Address("10.0.0.2")
     tree = Tree("pc", PurePosixPath("/srv/pc"))
-    given = serve.Request("eth0", tree, addresses=(only, only), http_port=8080)
-    site = serve.make_site(given, IPv4Interface("10.0.0.1/30"), Path("/run/x"))
+    given = serve_site.Request("eth0", tree, addresses=(only, only), http_port=8080)
+    site = serve_site.make_site(given, IPv4Interface("10.0.0.1/30"), Path("/run/x"))
     assert site.http_url == "http://10.0.0.1:8080/"
 
 
@@ -221,6 +221,22 @@ def test_which_nfs_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert serve_nfs.choose("auto") == "ganesha"
 
 
+def test_which_http_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for where, auto in (("/usr/sbin/nginx", "nginx"), (None, "python")):
+        monkeypatch.setattr(serve_nginx, "search", lambda name, where=where: where)
+        assert [serve_nginx.choose(kind) for kind in serve_nginx.KINDS] == [auto, "nginx", "python"]
+
+
+def test_what_nginx_writes_of_clients() -> None:
+    clients = Clients()
+    seen = clients.http_line("10.77.0.100 200 GET /generations/pc.1/vmlinuz")
+    assert seen == Event("10.77.0.100", "loads /generations/pc.1/vmlinuz (HTTP)")
+    seen = clients.http_line("10.77.0.100 404 GET /\\x1B[2J")
+    assert seen == Event("10.77.0.100", "asked in vain for /\\x1B[2J (HTTP)")
+    for other in ("10.77.0.100 200 HEAD /x", "2026/11/22 [notice] 200 GET /x", "10.77.0.100 200 GET", ""):
+        assert clients.http_line(other) is None
+
+
 def test_the_kernels_exports_and_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By fakes of its programs, for not every kernel has the server: what is called, and undone."""
     called: list[str] = []
@@ -230,8 +246,8 @@ def test_the_kernels_exports_and_their_end(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(serve_nfs, "_ETAB", etab)
     monkeypatch.setattr(serve_nfs, "_answers", lambda *_: True)
     monkeypatch.setattr(serve_nfs, "run", lambda words: called.append(" ".join(words)))
-    request = serve.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
-    site = serve.make_site(request, IPv4Interface("10.0.0.1/24"), Path("/run/x"))
+    request = serve_site.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
+    site = serve_site.make_site(request, IPv4Interface("10.0.0.1/24"), Path("/run/x"))
     with serve_nfs.serving(site, "kernel", tmp_path, guard) as servers:
         assert servers == []
         assert called == ["exportfs -o ro,no_root_squash,no_subtree_check,sync 10.0.0.0/24:/srv/pc"]

@@ -1,6 +1,7 @@
 """A boot file and all that comes after it, loaded as its loader would: configuration, kernel, images."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from mkpxeinit.netboot.probe import bootfiles, grub_config, ipxe_script, pxelinux_config
 from mkpxeinit.netboot.probe.dhcp_codec import Architecture
@@ -12,10 +13,11 @@ from mkpxeinit.netboot.probe.wire import ProbeError, shown
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Which client it is: hardware address as text, its address if known."""
+    """Which client it is: hardware address as text, its address and UUID if known."""
 
     mac: str
     address: str | None
+    uuid: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ class BootCheck:
         return []
 
     def _pxelinux(self, loader: Place) -> list[Start]:
-        names = pxelinux_config.names(self._client.mac, self._client.address)
+        names = pxelinux_config.names(self._client.mac, self._client.address, self._client.uuid)
         found = self._first(loader, [loader.beside(name) for name in names], "pxelinux.cfg/default")
         if found is None:
             return []

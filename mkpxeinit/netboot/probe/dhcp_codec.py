@@ -52,6 +52,7 @@ def question(
     mac: bytes,
     xid: int,
     *,
+    uuid: bytes | None = None,
     seconds: int = 0,
     own: str | None = None,
     server: str | None = None,
@@ -71,8 +72,8 @@ def question(
         text = f"{vendor}:Arch:{architecture.number:05d}:UNDI:{architecture.undi}"
         undi = int(architecture.undi[:3]), int(architecture.undi[3:])
         options += _option(60, text.encode()) + _option(93, struct.pack("!H", architecture.number))
-        # A UUID out of the address, so that a server that counts clients by it counts one.
-        options += _option(94, bytes((1, *undi))) + _option(97, b"\0" + bytes(10) + mac)
+        # Else a UUID out of the address, so that a server that counts clients by it counts one.
+        options += _option(94, bytes((1, *undi))) + _option(97, b"\0" + (uuid or bytes(10) + mac))
     if architecture.user_class:
         options += _option(77, architecture.user_class.encode()) + _option(175, b"\xb1\x01\x01\x13\x01\x01")
     if server is not None:

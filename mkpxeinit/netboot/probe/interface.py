@@ -81,10 +81,11 @@ class Asker:
     a server on this very machine sends by such a socket; a UDP socket the other ones of this machine.
     """
 
-    def __init__(self, interface: Interface, mac: bytes | None = None) -> None:
+    def __init__(self, interface: Interface, mac: bytes | None = None, uuid: bytes | None = None) -> None:
         """Open the sockets. Raises ProbeError, without the right to as well."""
         self.interface = interface
         self.mac = mac or interface.mac
+        self._uuid = uuid
         self._udp: socket.socket | None = None
         try:
             self._raw = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ALL))
@@ -146,7 +147,7 @@ class Asker:
         while not deadline.over and rest > 0:
             if again.over and not offers:
                 asked = int(deadline.seconds - deadline.left())
-                self._send(dhcp_codec.question(architecture, self.mac, xid, seconds=asked))
+                self._send(dhcp_codec.question(architecture, self.mac, xid, uuid=self._uuid, seconds=asked))
                 again = Deadline(_AGAIN)
             for sender, packet in self._wait(min(deadline.left(), again.left() if not offers else 1.0)):
                 rest -= 1
@@ -170,7 +171,9 @@ class Asker:
                 f"give {self.interface.name} an address of its own, or end the DHCP client on it",
             )
         xid = int.from_bytes(os.urandom(4), "big")
-        asked = dhcp_codec.question(architecture, self.mac, xid, own=own, server=server, menu=menu)
+        asked = dhcp_codec.question(
+            architecture, self.mac, xid, uuid=self._uuid, own=own, server=server, menu=menu
+        )
         deadline = Deadline(seconds)
         rest = _MOST_PACKETS
         while not deadline.over and rest > 0:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from uuid import UUID
 
 from mkpxeinit.netboot.probe.entry import (
     MOST_ENTRIES,
@@ -14,9 +15,13 @@ from mkpxeinit.netboot.probe.entry import (
 from mkpxeinit.netboot.probe.wire import shown
 
 
-def names(mac: str, address: str | None) -> list[str]:
-    """Return the files that pxelinux looks for, the first first (the one named by UUID is left out)."""
-    found = [f"pxelinux.cfg/01-{mac.replace(':', '-')}"]
+def names(mac: str, address: str | None, uuid: UUID | None = None) -> list[str]:
+    """Return the files that pxelinux looks for, the first first; the one by UUID if that is known.
+
+    It takes the bytes as they lie in SMBIOS and come in option 97, the first three numbers low byte first.
+    """
+    found = [f"pxelinux.cfg/{UUID(bytes=uuid.bytes_le)}"] if uuid is not None else []
+    found.append(f"pxelinux.cfg/01-{mac.replace(':', '-')}")
     if address is not None:
         digits = f"{int(IPv4Address(address)):08X}"
         found += [f"pxelinux.cfg/{digits[:length]}" for length in range(8, 0, -1)]

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
+from uuid import UUID
 
 from mkpxeinit.errors import ServerError
 from mkpxeinit.netboot import values
@@ -25,11 +26,13 @@ class Request:
     """What is to be looked at. Either `interface`, by which DHCP is asked, or `server` and what is known.
 
     `architectures` are the kinds of clients (dhcp_codec.ARCHITECTURES) that must be able to boot;
-    none: one kind at least. `wait` and `whole` are the seconds for an answer and for a whole file.
+    none: one kind at least. `uuid` is as SMBIOS 2.6 writes it. `wait` and `whole` are the seconds for an
+    answer and for a whole file.
     """
 
     interface: str | None = None
     mac: bytes | None = None
+    uuid: UUID | None = None
     architectures: tuple[str, ...] = ()
     server: str | None = None
     files: tuple[str, ...] = ()
@@ -138,14 +141,14 @@ class Verification:
                 "this interface has no address: what is not DHCP is asked by other ways, if there are any",
                 f"ip addr add ADDRESS/LENGTH dev {interface.name}",
             )
-        with Asker(interface, request.mac) as asker:
+        with Asker(interface, request.mac, request.uuid.bytes_le if request.uuid else None) as asker:
             told = DhcpCheck(asker, self._findings, request.wait, request.architectures).run()
             if request.root_path is not None:
                 told.root_path = request.root_path
             return told, asker.mac
 
     def _boots(self, told: Told, mac: bytes) -> list[Start]:
-        client = Client(mac.hex(":"), told.address)
+        client = Client(mac.hex(":"), told.address, self._request.uuid)
         check = BootCheck(self._files, self._findings, client)
         needed = self._request.architectures
         starts: list[Start] = []
@@ -213,6 +216,16 @@ def read_mac(text: str) -> bytes:
         return bytes.fromhex(values.mac(text).replace(":", ""))
     except ServerError:
         raise ProbeError(f"{shown(text)!r} is no hardware address of a card", "52:54:00:12:34:56") from None
+
+
+def read_uuid(text: str) -> UUID:
+    """Return a UUID. Raises ProbeError for what is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise ProbeError(
+            f"{shown(text)!r} is no UUID", "as dmidecode -s system-uuid says it: 32 hexadecimal digits"
+        ) from None
 
 
 def read_address(text: str) -> str:
