@@ -3,6 +3,7 @@
 # make test-all  the same, the boots that take minutes, and those of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
 # make fuzz FOR=60  every reader is given damaged and hostile input, for so many seconds each
+# make bench  the peers and us side by side, figures and plots into docs/benchmarks.md (as root; an hour)
 # As another user than root: make lint, make test-quick (packages must be there already).
 
 # init's programs name their libraries, which are checked with them (-a).
@@ -12,7 +13,11 @@ SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60
 
-.PHONY: demo test test-quick test-boot test-all fuzz lint format setup clean
+# Rounds of `make bench`, and which of its parts: PARTS=build, say.
+ROUNDS = 5
+PARTS =
+
+.PHONY: demo test test-quick test-boot test-all bench fuzz lint format setup clean
 
 demo: setup
 	@tools/demo
@@ -33,6 +38,9 @@ test-boot: setup
 
 fuzz: setup
 	MKPXEINIT_FUZZ_SECONDS=$(FOR) .venv/bin/pytest -n auto --dist worksteal tests/fuzz
+
+bench: setup
+	.venv/bin/python -m bench --rounds $(ROUNDS) $(PARTS)
 
 lint: setup
 	.venv/bin/ruff check .

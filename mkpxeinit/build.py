@@ -3,13 +3,14 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mkpxeinit import builtin, busybox, content, dropins, elf, resources, selection
+from mkpxeinit.cache import Cache
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.files import GivenFile, collect
-from mkpxeinit.hardware.inventory import read_inventory
 from mkpxeinit.hardware.network import LeftOut
 from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image import assemble, compress
@@ -19,10 +20,15 @@ from mkpxeinit.image.plan import Plan, Segment, make_plan, make_segment
 from mkpxeinit.kernel import firmware, modprobed, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
+from mkpxeinit.kernel.modulefile import Findings, ModuleFiles
 from mkpxeinit.programs import gather
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
 
+if TYPE_CHECKING:
+    from mkpxeinit.hardware.inventory import Inventory
+
+_FINDINGS = "findings"  # the cache's key of what was found in modules
 MAX_CMDLINE = 4096  # bytes; COMMAND_LINE_SIZE is 2048 or 4096
 
 
@@ -44,6 +50,7 @@ class Options:
     programs: tuple[str, ...] = ()
     files: tuple[GivenFile, ...] = ()
     drop_ins: tuple[Path, ...] = ()
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,17 @@ class Build:
     notes: tuple[str, ...]
     missing_firmware: tuple[MissingFirmware, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    cache: Cache | None = None
+    findings: Findings = field(default_factory=Findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was written: bytes of the image, and the seconds that it took."""
+    """What was written: bytes of the image, the seconds that it took, and remarks on the cache."""
 
     size: int
     seconds: float
+    notes: tuple[str, ...] = ()
 
 
 def plan(options: Options, environment: Mapping[str, str] | None = None) -> Build:
@@ -101,8 +111,10 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
 
     added = dropins.read_drop_ins(options.drop_ins)
     index = kernel_index.read_index(tree, release)
-    chosen, present = _choose(tree, index, options, added.modules)
-    read = content.read_modules(tree, index, chosen)
+    cache = Cache(options.cache) if options.cache else None
+    files = ModuleFiles(Findings(cache.load(_FINDINGS) if cache else None, keep=cache is not None))
+    chosen, present = _choose(tree, index, options, added.modules, files)
+    read = content.read_modules(tree, index, chosen, files)
     asking = content.asking(read, present)
     reasons = content.firmware_reasons(asking)
     found = firmware.find(tree, release, reasons, config or {})
@@ -129,6 +141,8 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *gathered.notes),
         missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
+        cache=cache,
+        findings=files.findings,
     )
 
 
@@ -137,6 +151,7 @@ def _choose(
     index: kernel_index.ModuleIndex,
     options: Options,
     added: tuple[tuple[str, Reason], ...],
+    files: ModuleFiles,
 ) -> tuple[selection.Selection, tuple[builtin.Present, ...]]:
     """Return the modules of the image, and the built-in drivers that its clients use."""
     classes = options.pci_classes
@@ -146,13 +161,22 @@ def _choose(
         index.with_builtins(),
         classes,
         options.modules,
-        tuple(read_inventory(path) for path in options.hardware),
+        _inventories(options.hardware),
         buses=options.buses,
         named=options.drivers,
         added=added,
-        read=symbols.reader(tree, index.release),
+        read=symbols.reader(tree, index.release, files),
     )
     return builtin.split(index, chosen)
+
+
+def _inventories(paths: tuple[Path, ...]) -> "tuple[Inventory, ...]":
+    """Return what the files say; their readers are imported only if there are any."""
+    if not paths:
+        return ()
+    from mkpxeinit.hardware.inventory import read_inventory
+
+    return tuple(map(read_inventory, paths))
 
 
 def _busybox(
@@ -182,10 +206,13 @@ def write(build: Build) -> Result:
     start = time.monotonic()
     size = 0
     with replacing(build.output) as file:
-        for segment in assemble.assemble(build.plan, build.compressor, build.mtime):
+        for segment in assemble.assemble(build.plan, build.compressor, build.mtime, build.cache):
             file.write(segment)
             size += len(segment)
-    return Result(size, time.monotonic() - start)
+    if build.cache and (findings := build.findings.dump()) is not None:
+        build.cache.store(_FINDINGS, findings)
+    notes = tuple(build.cache.notes) if build.cache else ()
+    return Result(size, time.monotonic() - start, notes)
 
 
 def check_cmdline(text: str) -> None:
@@ -219,7 +246,7 @@ def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
     """Return the machine of the kernel, as its first module says; None if all is built in."""
     if not read:
         return None
-    return assemble.load_module(read[0].path, read[0].shown, read[0].plain)[1]
+    return assemble.module_machine(read[0].path, read[0].shown, read[0].stored)
 
 
 def _missing(found: firmware.Found, asking: tuple[content.Asking, ...]) -> tuple[MissingFirmware, ...]:

@@ -5,7 +5,11 @@ Nothing is executed: the tree may be another machine's, or hostile.
 
 import itertools
 import re
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
+=======
+from collections.abc import Iterator, Mapping
+>>>>>>> part-B
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +29,7 @@ GIVEN = "--busybox"
 OWN = (Path("/usr/local/lib/mkpxeinit/busybox"), Path("/usr/lib/mkpxeinit/busybox"))
 _HOST = Path("/bin/busybox")
 _MAX = 64 << 20  # bytes
+_TABLE = 64 << 10  # bytes; the table of all applets has 4,000
 _HINT = "install busybox-static into the tree or on this machine, or give one with --busybox"
 
 # libbb's applet_names: names in the order of strcmp(3), each ended by a NUL, an empty one at the end
@@ -74,7 +79,7 @@ def applet_names(data: bytes) -> tuple[str, ...]:
     a busybox with a hundred applets stands out from all other strings.
     """
     best: list[bytes] = []
-    for run in _RUN.finditer(data):
+    for run in (run for start, end in _around(data, b"mount\0") for run in _RUN.finditer(data, start, end)):
         if b"mount\0" not in run[0]:
             continue
         stretch: list[bytes] = []
@@ -85,6 +90,19 @@ def applet_names(data: bytes) -> tuple[str, ...]:
                 stretch = []
             stretch.append(name)
     return tuple(name.decode("ascii") for name in best)
+
+
+def _around(data: bytes, text: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the stretches of `data` that may hold a table with `text`; they do not overlap."""
+    start = end = 0
+    at = data.find(text)
+    while at >= 0:
+        if at - _TABLE > end:
+            yield start, end
+            start = at - _TABLE
+        end = at + _TABLE
+        at = data.find(text, at + 1)
+    yield start, end
 
 
 def check(

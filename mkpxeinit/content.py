@@ -15,7 +15,6 @@ from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
 from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramError, os_cause, printable
 from mkpxeinit.hardware import leftout
-from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.entry import (
     CMDLINE,
     VERSION,
@@ -29,12 +28,13 @@ from mkpxeinit.image.entry import (
 from mkpxeinit.image.plan import Planned, Segment, make_segment
 from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
-from mkpxeinit.kernel.index import Module, ModuleIndex
+from mkpxeinit.kernel.index import Aliases, Module, ModuleIndex
+from mkpxeinit.kernel.modulefile import ModuleFiles, Stored
 from mkpxeinit.programs.gather import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
 from mkpxeinit.sysroot import Sysroot
-from mkpxeinit.workers import workers
+from mkpxeinit.workers import side_by_side
 
 _SETTINGS = PurePosixPath("etc/modprobe.d/tree.conf")
 _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
@@ -42,32 +42,40 @@ _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
 
 @dataclass(frozen=True, slots=True)
 class ReadModule:
-    """A selected module that has been read: the firmware that it names, its bytes if it was packed."""
+    """A selected module: the firmware that it names, and its file if that had to be read for that."""
 
     selected: Selected
     path: Path
     shown: str
     firmware: tuple[str, ...]
-    plain: bytes | None
+    stored: Stored | None
 
 
-def read_modules(sysroot: Sysroot, index: ModuleIndex, selection: Selection) -> tuple[ReadModule, ...]:
-    """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be."""
+def read_modules(
+    sysroot: Sysroot, index: ModuleIndex, selection: Selection, files: ModuleFiles | None = None
+) -> tuple[ReadModule, ...]:
+    """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be.
+
+    `files` has those that were read before. Of plain ones no more is read than the section that says it.
+    """
+    kept = files or ModuleFiles()
 
     def read(each: Selected) -> ReadModule:
         path, shown = find_module(sysroot, index, each.module)
         try:
             if path.suffix == ".ko":  # all of it is read when the image is written
-                return ReadModule(each, path, shown, firmware.names_in_file(path, shown), None)
-            data = read_plain(path, shown)
-            return ReadModule(each, path, shown, firmware.names_in(data, shown), data)
-        except ProgramError as error:
-            raise ImageError(f"{error}; install its package again") from error
+                names = firmware.names_in_file(path, shown)
+                return ReadModule(each, path, shown, names, kept.known(path))
+            stored = kept.read(path)
+            names = kept.findings.of("firmware", stored, lambda data: firmware.names_in(data, shown))
+            return ReadModule(each, path, shown, names, stored)
+        except (ProgramError, ValueError) as error:
+            cause = error if isinstance(error, ProgramError) else f"{shown}: {error}"
+            raise ImageError(f"{cause}; install its package again") from error
         except OSError as error:
             raise ImageError(f"{shown}: {os_cause(error)}") from error
 
-    with workers() as pool:
-        return tuple(pool.map(read, selection.modules))
+    return tuple(side_by_side(read, selection.modules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ def modules(
     folder = PurePosixPath("lib/modules") / index.release
     items = [Planned(Directory(folder), Reason("modules of this kernel")), *_firmware(found, reasons)]
     for each in read:
-        source = ModuleFile(each.path, each.shown, machine, each.plain)
+        source = ModuleFile(each.path, each.shown, machine, each.stored)
         path = folder / each.selected.module.plain_path
         items.append(Planned(File(path, source), each.selected.reason))
     for name, text in _lists(index, selection):
@@ -160,7 +168,11 @@ def _lists(index: ModuleIndex, selection: Selection) -> Iterator[tuple[str, str]
     )
     yield (
         "modules.alias",
-        "".join(f"alias {pattern} {name}\n" for pattern, name in index.effective_aliases() if name in paths),
+        "".join(
+            f"alias {pattern} {name}\n"
+            for pattern, name in Aliases.of(index.effective_aliases()).pairs()
+            if name in paths
+        ),
     )
     # busybox reads no weak dependencies; kmod and mkpxeinit check do.
     for kind in ("softdep", "weakdep"):

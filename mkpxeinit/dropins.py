@@ -1,7 +1,6 @@
 """Drop-ins: TOML fragments that add modules, programs, files and hooks to every image: docs/drop-ins.md."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -46,6 +45,8 @@ class _Fragment:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        import tomllib  # few builds have fragments
+
         self.reason = Reason("drop-in", printable(path.name))
         try:
             text = read_regular(resolve_host(path, self.reason), _MAX_FRAGMENT).decode("utf-8")

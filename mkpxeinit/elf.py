@@ -1,16 +1,21 @@
-"""What an ELF file says about itself, read with pyelftools; nothing is executed."""
+"""What an ELF file says about itself, read with pyelftools; nothing is executed.
+
+pyelftools takes longer to import than hundreds of headers take to read, and reads a field at a time. So
+headers that are as they should be are read here; all others, and what is wrong in them, is left to it.
+"""
 
 import io
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
-from elftools.elf.segments import InterpSegment
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
 
 from mkpxeinit.errors import ProgramError
+from mkpxeinit.sysroot import open_regular
 
 _MAGIC = b"\x7fELF"
 _NO_ELF = "not an ELF file; truncated, or another kind of file"
@@ -34,6 +39,12 @@ _MAX_NAME = 4096  # bytes, PATH_MAX: what is longer cannot be opened
 _MAX_FOLDERS = 65536  # bytes of an RPATH
 _UNDEFINED = 0  # SHN_UNDEF
 _SYMBOL_LENGTH = 512  # bytes; KSYM_NAME_LEN of include/linux/kallsyms.h
+
+
+HEADER = 64  # bytes of the longer kind of header, Elf64_Ehdr
+_INTERPRETER = 3  # PT_INTERP
+_EXTENDED = 0xFF00  # SHN_LORESERVE, and PN_XNUM is above it: the numbers stand elsewhere
+_MACHINES = {3: "EM_386", 40: "EM_ARM", 62: "EM_X86_64", 183: "EM_AARCH64", 243: "EM_RISCV"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,62 @@ class Dynamic:
     no_default_folders: bool = False
 
 
+class _Header(NamedTuple):
+    """elf(5), Elf32_Ehdr or Elf64_Ehdr, without what is of no use here; tables: start, row's size, rows."""
+
+    machine: Machine
+    segments: tuple[int, int, int]
+    sections: tuple[int, int, int]
+    names: int  # number of the section with the names of all
+
+
+def _header(data: bytes) -> _Header | None:
+    """Return the header that `data` begins with; None if there is anything unusual about it."""
+    if len(data) < HEADER or not data.startswith(_MAGIC) or data[4] not in (1, 2) or data[5] not in (1, 2):
+        return None
+    order = "<" if data[5] == 1 else ">"
+    bits = 32 * data[4]
+    kind = struct.Struct(f"{order}HHI{'QQQ' if bits == 64 else 'III'}I6H")
+    _, number, _, _, phoff, shoff, _, _, phsize, phnum, shsize, shnum, names = kind.unpack_from(data, 16)
+    name = _MACHINES.get(number)
+    row = _section_row(bits, order).size
+    usual = 0 < shnum < _EXTENDED and names < shnum and shsize == row and phnum < _EXTENDED
+    if name is None or not usual:
+        return None
+    return _Header(Machine(name, bits, order == "<"), (phoff, phsize, phnum), (shoff, shsize, shnum), names)
+
+
+def _section_row(bits: int, order: str) -> struct.Struct:
+    """Return Elf32_Shdr or Elf64_Shdr of elf(5)."""
+    return struct.Struct(order + ("2I4Q2I2Q" if bits == 64 else "10I"))
+
+
+def begin_of(path: Path) -> bytes:
+    """Return as much of the host file `path` as its header may take; OSError if it cannot be read."""
+    with open_regular(path) as file:
+        return file.read(HEADER)
+
+
+def machine(begin: bytes, shown: str) -> Machine:
+    """Return the machine of an ELF file that has these first HEADER bytes; ProgramError if it is none."""
+    known = _header(begin)
+    if known is not None:
+        return known.machine
+    if not begin.startswith(_MAGIC):
+        raise ProgramError(f"{shown}: {_NO_ELF}")
+    try:
+        elf = _elffile(io.BytesIO(begin))
+        return Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
+    except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
+        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _elffile(file: BinaryIO) -> "ELFFile":
+    from elftools.elf.elffile import ELFFile
+
+    return ELFFile(file)
+
+
 def runs_on(program: Machine, kernel: Machine, config: Mapping[str, str]) -> bool:
     """Say whether a kernel for the machine `kernel`, configured so, runs programs for `program`."""
     option = _COMPAT.get((kernel.name, program.name))
@@ -89,14 +156,14 @@ def dynamic(data: bytes, shown: str) -> Dynamic:
     if not data.startswith(_MAGIC):
         raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
-        return _dynamic(ELFFile(_Bounded(data)), data, shown)
+        return _dynamic(_elffile(_Bounded(data)), data, shown)
     except (ProgramError, MemoryError):
         raise
     except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
 
 
-def _dynamic(elf: ELFFile, data: bytes, shown: str) -> Dynamic:
+def _dynamic(elf: "ELFFile", data: bytes, shown: str) -> Dynamic:
     machine = Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
     header = elf.structs.Elf_Phdr
     start, size, count = elf["e_phoff"], elf["e_phentsize"], elf["e_phnum"]
@@ -189,10 +256,15 @@ class _Bounded(io.BytesIO):
 
 def inspect(data: bytes, shown: str) -> Elf:
     """Return what the ELF file `data` says; ProgramError, naming it `shown`, if it is none or damaged."""
+    usual = _whole_and_static(data)
+    if usual is not None:
+        return Elf(usual, None)
     if not data.startswith(_MAGIC):
         raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
-        elf = ELFFile(_Bounded(data))
+        from elftools.elf.segments import InterpSegment
+
+        elf = _elffile(_Bounded(data))
         interpreter = None
         for segment in elf.iter_segments():
             if isinstance(segment, InterpSegment):
@@ -210,6 +282,30 @@ def inspect(data: bytes, shown: str) -> Elf:
     return Elf(machine, interpreter)
 
 
+def _whole_and_static(data: bytes) -> Machine | None:
+    """Return the machine of the ELF file `data` if nothing of it is missing and no segment asks for a loader.
+
+    Elf32_Phdr and Elf64_Phdr of elf(5). None: pyelftools has to look.
+    """
+    known = _header(data[:HEADER])
+    if known is None:
+        return None
+    start, size, count = known.sections
+    if start + size * count > len(data):
+        return None
+    wide = known.machine.bits == 64
+    row = struct.Struct(
+        ("<" if known.machine.little_endian else ">") + ("I4xQ16xQ16x" if wide else "II8xI12x")
+    )
+    start, size, count = known.segments
+    if count and (size != row.size or start + size * count > len(data)):
+        return None
+    for kind, offset, length in row.iter_unpack(data[start : start + size * count]):
+        if kind == _INTERPRETER or offset + length > len(data):
+            return None
+    return known.machine
+
+
 def section(data: bytes, name: str, shown: str) -> bytes:
     """Return the section `name` of the ELF file `data`, empty if it has none; ProgramError if damaged."""
     return section_of(_Bounded(data), name, shown)
@@ -224,19 +320,18 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
-        elf = ELFFile(file)
-        row = struct.Struct(
-            ("<" if elf.little_endian else ">") + ("2I4Q2I2Q" if elf.elfclass == 64 else "10I")
-        )
-        count = elf.num_sections()
-        if not count:
-            return b""
-        if count > _MAX_SECTIONS:
-            raise ValueError(f"{count} sections")
-        if elf["e_shentsize"] != row.size:
-            raise ValueError(f"section headers of {elf['e_shentsize']} bytes")
-        rows = list(row.iter_unpack(_stretch(file, elf["e_shoff"], count * row.size)))
-        names = _stretch(file, *rows[elf.get_shstrndx()][4:6])
+        file.seek(0)
+        known = _header(file.read(HEADER))
+        if known is None:
+            found = _unusual_sections(file)
+            if found is None:
+                return b""
+            row, start, count, at = found
+        else:
+            row = _section_row(known.machine.bits, "<" if known.machine.little_endian else ">")
+            (start, _, count), at = known.sections, known.names
+        rows = list(row.iter_unpack(_stretch(file, start, count * row.size)))
+        names = _stretch(file, *rows[at][4:6])
         wanted = name.encode("ascii") + b"\0"
         for start, kind, _, _, offset, size, *_ in rows:
             if kind != _NOBITS and names.startswith(wanted, start):
@@ -246,6 +341,23 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
         raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _unusual_sections(file: BinaryIO) -> tuple[struct.Struct, int, int, int] | None:
+    """Return the sections' row, their table's start and rows, and which is of the names; None: no rows.
+
+    For files with more sections than the header has room for, and for what is wrong: ValueError says what.
+    """
+    elf: Any = _elffile(file)
+    row = _section_row(elf.elfclass, "<" if elf.little_endian else ">")
+    count = elf.num_sections()
+    if not count:
+        return None
+    if count > _MAX_SECTIONS:
+        raise ValueError(f"{count} sections")
+    if elf["e_shentsize"] != row.size:
+        raise ValueError(f"section headers of {elf['e_shentsize']} bytes")
+    return row, elf["e_shoff"], count, elf.get_shstrndx()
 
 
 def _stretch(file: BinaryIO, start: int, size: int) -> bytes:
@@ -263,7 +375,9 @@ def imports(data: bytes, shown: str) -> frozenset[str]:
     longer than the kernel allows only the beginning counts.
     """
     try:
-        file = ELFFile(_Bounded(data))
+        from elftools.elf.sections import SymbolTableSection
+
+        file = _elffile(_Bounded(data))
         table = file.get_section_by_name(".symtab")
         if not isinstance(table, SymbolTableSection):
             return frozenset()

@@ -43,7 +43,8 @@ class PublishError(MkpxeinitError):
 
 def printable(text: object) -> str:
     """Return `text` on one line, without control characters: names from a sysroot may hold any."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text))
+    line = str(text)
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
 
 
 def os_cause(error: OSError) -> str:

@@ -20,16 +20,18 @@ of the tree blacklists comes only by name or as a dependency.
 import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mkpxeinit.errors import KernelError, printable
-from mkpxeinit.hardware import drivers
-from mkpxeinit.hardware.inventory import Inventory
 from mkpxeinit.hardware.network import BUSES, PHY_LIBRARY, LeftOut, Network, NetworkDriver, why_not
 from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.kernel.modprobed import refuse
 from mkpxeinit.kernel.symbols import ReadImports
 from mkpxeinit.reason import Reason
+
+if TYPE_CHECKING:
+    from mkpxeinit.hardware.inventory import Inventory
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
@@ -83,7 +85,7 @@ def select(
     index: ModuleIndex,
     classes: Iterable[PciClass],
     extra: Iterable[str] = (),
-    inventories: Sequence[Inventory] = (),
+    inventories: "Sequence[Inventory]" = (),
     *,
     buses: Collection[str] | None = None,
     named: Iterable[str] = (),
@@ -108,6 +110,8 @@ def select(
     wishes.add(_nfs_client(index, wishes.notes), Reason("NFS root"))
     wishes.add((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
     if inventories:
+        from mkpxeinit.hardware import drivers
+
         exact = drivers.find(index, inventories, network)
         wishes.notes.extend(exact.notes)
         for name, where in exact.modules:

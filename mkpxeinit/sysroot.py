@@ -48,14 +48,17 @@ class Sysroot:
         The result's last component is not a link. SysrootError if a part of it is missing or the
         links go round in circles.
         """
-        folder, _, last = str(path).rstrip("/").rpartition("/")
+        return Path(self._resolve(str(path)))
+
+    def _resolve(self, path: str) -> str:
+        folder, _, last = path.rstrip("/").rpartition("/")
         try:
             if last in ("", ".", ".."):
-                return Path(self._walk(str(self.root), str(path)))
+                return self._walk(str(self.root), path)
             start = self._folders.get(folder)
             if start is None:
                 start = self._folders[folder] = self._walk(str(self.root), folder)
-            return Path(self._walk(start, last))
+            return self._walk(start, last)
         except (OSError, ValueError) as error:
             raise self._error(path, error) from error
 
@@ -69,14 +72,15 @@ class Sysroot:
                 # `..` of the tree's root is that root, as in a chroot.
                 here = here if here == root else here.rpartition("/")[0]
                 continue
-            there = Path(here.rstrip("/") + "/" + name)
-            if not stat.S_ISLNK(there.lstat().st_mode):
-                here = str(there)
+            there = f"{here.rstrip('/')}/{name}"
+            # Text, not Path: this is done a thousand times for an image.
+            if not stat.S_ISLNK(os.lstat(there).st_mode):
+                here = there
                 continue
             links += 1
             if links > MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-            target = str(there.readlink())
+            target = str(Path(there).readlink())
             if target.startswith("/"):
                 here = root
             todo.extend(_parts(target))
@@ -102,14 +106,14 @@ class Sysroot:
     def is_file(self, path: str | PurePosixPath) -> bool:
         """Say whether `path` leads to a regular file in the tree."""
         try:
-            return self.resolve(path).is_file()
+            return stat.S_ISREG(os.lstat(self._resolve(str(path))).st_mode)
         except (SysrootError, OSError):
             return False
 
     def is_dir(self, path: str | PurePosixPath) -> bool:
         """Say whether `path` leads to a folder in the tree."""
         try:
-            return self.resolve(path).is_dir()
+            return stat.S_ISDIR(os.lstat(self._resolve(str(path))).st_mode)
         except (SysrootError, OSError):
             return False
 

@@ -1,5 +1,6 @@
 """`mkpxeinit build`."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -8,7 +9,7 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
-from mkpxeinit import build
+from mkpxeinit import build, cache
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.files import parse_file
@@ -54,7 +55,7 @@ def _checked_cmdline(text: str) -> str:
 
 # Under these headings the help lists the options.
 GROUPS = {
-    "Tree and image": ("sysroot", "output", "kernel_release", "compressor", "strict"),
+    "Tree and image": ("sysroot", "output", "kernel_release", "compressor", "strict", "cache", "no_cache"),
     "What the clients have (docs/hardware.md)": (
         "classes",
         "buses",
@@ -217,6 +218,14 @@ Examples:
 @click.option(
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."
 )
+@click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where packed parts of images are kept for the next build (docs/cache.md). "
+    "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
+)
+@click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
 @click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
 @click.option(
     "-v",
@@ -265,7 +274,15 @@ def chosen(given: Mapping[str, Any]) -> build.Options:
         programs=given["programs"],
         files=given["files"],
         drop_ins=_folders(given["drop_ins"], given["no_drop_ins"]),
+        cache=_cache(given.get("cache"), given.get("no_cache", True)),
     )
+
+
+def _cache(given: Path | None, none: bool) -> Path | None:
+    """Return the folder of the cache, `given` or the user's own, None if there is to be none."""
+    if none and given:
+        raise UsageError("--no-cache and --cache: one of them only")
+    return None if none else given or cache.default_folder(os.environ, os.geteuid())
 
 
 def _write(decided: build.Build, start: float, verbose: bool) -> None:
@@ -274,6 +291,8 @@ def _write(decided: build.Build, start: float, verbose: bool) -> None:
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
     result = build.write(decided)
+    for note in result.notes:
+        _log(note)
     count = sum(isinstance(item.entry, File) for item in decided.plan.items())
     seconds = time.monotonic() - start
     _log(

@@ -7,11 +7,14 @@ image has few of them. PCI classes: `include/linux/pci_ids.h`; USB's: usb.org/de
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mkpxeinit.hardware import pci as pci_class
-from mkpxeinit.hardware.inventory import Device
 from mkpxeinit.hardware.modalias import UNKNOWN
 from mkpxeinit.hardware.pci import WIRED
+
+if TYPE_CHECKING:
+    from mkpxeinit.hardware.inventory import Device
 
 NETWORK, PHY, CARRIER, OTHER_MEDIA = "network", "PHY", "carrier", "other media"
 # The modules that carry a bus, where they are modules; USB's are too many to name.
@@ -70,7 +73,7 @@ def pci(modalias: str | None) -> Pci | None:
     return Pci(**match.groupdict()) if match else None
 
 
-def kind_of(device: Device) -> str | None:
+def kind_of(device: "Device") -> str | None:
     """Return NETWORK, PHY, CARRIER (what network devices hang on) or OTHER_MEDIA (networks without cables).
 
     None if the device alone does not tell, or is something else. USB's host controllers are carriers.
@@ -85,12 +88,12 @@ def kind_of(device: Device) -> str | None:
     return next((kind for pattern, kind, _ in _KNOWN if pattern.fullmatch(device.modalias)), None)
 
 
-def is_on_usb(device: Device) -> bool:
+def is_on_usb(device: "Device") -> bool:
     """Say whether `device` hangs on USB, so that one of USB's host controllers is needed."""
     return (device.modalias or "").startswith("usb:")
 
 
-def is_usb_host(device: Device) -> bool:
+def is_usb_host(device: "Device") -> bool:
     """Say whether `device` is a host controller of USB on PCI."""
     parts = pci(device.modalias)
     return parts is not None and parts.base + parts.sub == "0C03"

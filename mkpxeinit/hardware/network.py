@@ -96,7 +96,8 @@ class Network:
 
     def on(self, bus: str) -> tuple[NetworkDriver, ...]:
         """Return the network drivers with an alias of `bus`, in the order of modules.dep."""
-        names = [name for name in self._index.modules if bus in self.buses(name)]
+        self.buses("")
+        names = [name for name in self._index.modules if bus in self._buses.get(name, ())]
         self._look(names)
         return tuple(found for name in names if (found := self._known[name]))
 
@@ -207,12 +208,13 @@ class Network:
 
 def _all_buses(index: ModuleIndex) -> dict[str, frozenset[str]]:
     """Return the buses that each module's aliases name; one with a name only (`fs-nfs`) names none."""
-    found: dict[str, set[str]] = {}
-    for alias in index.aliases:
-        bus, colon, _ = alias.pattern.partition(":")
-        if colon and bus != "devname":  # a file of /dev whose opening loads the module
-            found.setdefault(alias.module, set()).add(bus.rstrip("*"))
-    return {name: frozenset(buses) for name, buses in found.items()}
+    found = {}
+    for name, patterns in index.aliases_of.items():
+        # devname: a file of /dev whose opening loads the module
+        buses = {pattern.partition(":")[0] for pattern in patterns if ":" in pattern} - {"devname"}
+        if buses:
+            found[name] = frozenset(bus.rstrip("*") for bus in buses)
+    return found
 
 
 def why_not(driver: NetworkDriver, subs: Collection[str], buses: Collection[str]) -> LeftOut:

@@ -1,52 +1,110 @@
-"""From a plan to the bytes of an image: files read side by side, archives written in order."""
+"""From a plan to the bytes of an image: files read side by side, archives written in order.
 
+A segment that was made before, of the same content in the same way, comes from the cache.
+"""
+
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mkpxeinit import elf
+from mkpxeinit.cache import Cache
 from mkpxeinit.errors import ImageError, ProgramError, os_cause
 from mkpxeinit.image import compress, cpio
-from mkpxeinit.image.entry import Entry, File, FirmwareFile
-from mkpxeinit.image.plan import Plan
+from mkpxeinit.image.entry import (
+    CharDevice,
+    Entry,
+    File,
+    FirmwareFile,
+    ModuleFile,
+    Symlink,
+    type_letter,
+)
+from mkpxeinit.image.plan import Plan, Segment
+from mkpxeinit.kernel.modulefile import MAX_FILE, Stored
 from mkpxeinit.sysroot import read_regular
-from mkpxeinit.workers import workers
+from mkpxeinit.workers import side_by_side
 
-MAX_FILE = 512 << 20  # bytes; a module this large is none
 _AGAIN = "install its package again"
+_FORM = 1  # of what is made from the same entries: raised when this package's code makes other bytes of them
+_SMALL = 16 << 10  # bytes; what is packed in no time is not worth a file in the cache
 
 
 def read_plain(path: Path, shown: str, unpack: bool = True) -> bytes:
     """Return the bytes of a module or firmware file, unpacked as its name says; ImageError if damaged."""
+    return _plain(_read(path, shown), path, shown, unpack)
+
+
+def load_module(path: Path, shown: str) -> tuple[bytes, elf.Machine]:
+    """Return the plain bytes of a module and the machine that it is for; ImageError if it is damaged."""
+    data = read_plain(path, shown)
+    return data, _inspected(data, shown)
+
+
+def module_machine(path: Path, shown: str, stored: Stored | None = None) -> elf.Machine:
+    """Return the machine that a module is for, as its header says; ImageError if that is damaged."""
     try:
-        data = read_regular(path, MAX_FILE)
-        return compress.unpack_module(data, path.name, MAX_FILE) if unpack else data
+        if stored is None and path.suffix != ".ko":
+            stored = Stored(path)
+        begin = elf.begin_of(path) if stored is None else stored.begin(elf.HEADER)
+        return elf.machine(begin, shown)
     except OSError as error:
         raise ImageError(f"{shown}: {os_cause(error)}") from error
     except ValueError as error:
         raise ImageError(f"{shown}: {error}; {_AGAIN}") from error
-
-
-def load_module(path: Path, shown: str, plain: bytes | None = None) -> tuple[bytes, elf.Machine]:
-    """Return the plain bytes of a module and the machine that it is for; ImageError if it is damaged.
-
-    `plain` are its bytes if they have been read before.
-    """
-    data = read_plain(path, shown) if plain is None else plain
-    try:
-        return data, elf.inspect(data, shown).machine
     except ProgramError as error:
         raise ImageError(f"{error}; {_AGAIN}") from error
 
 
-def _content(entry: Entry) -> bytes:
+def _read(path: Path, shown: str) -> bytes:
+    try:
+        return read_regular(path, MAX_FILE)
+    except OSError as error:
+        raise ImageError(f"{shown}: {os_cause(error)}") from error
+
+
+def _plain(data: bytes, path: Path, shown: str, unpack: bool) -> bytes:
+    try:
+        return compress.unpack_module(data, path.name, MAX_FILE) if unpack else data
+    except ValueError as error:
+        raise ImageError(f"{shown}: {error}; {_AGAIN}") from error
+
+
+def _inspected(data: bytes, shown: str) -> elf.Machine:
+    try:
+        return elf.inspect(data, shown).machine
+    except ProgramError as error:
+        raise ImageError(f"{error}; {_AGAIN}") from error
+
+
+def _loaded(entry: Entry) -> bytes | Stored:
+    """Return what `entry` is made from, read if it has not been."""
     if not isinstance(entry, File):
         return b""
     source = entry.source
-    if isinstance(source, bytes):
-        return source
+    if isinstance(source, ModuleFile):
+        return source.stored or _read(source.path, source.shown)
+    return _read(source.path, source.shown) if isinstance(source, FirmwareFile) else source
+
+
+def _content(entry: Entry, loaded: bytes | Stored) -> bytes:
+    """Return what is in the file `entry`: `loaded`, unpacked and looked at."""
+    source = entry.source if isinstance(entry, File) else b""
     if isinstance(source, FirmwareFile):
-        return read_plain(source.path, source.shown, source.unpack)
-    data, machine = load_module(source.path, source.shown, source.plain)
+        assert isinstance(loaded, bytes)
+        return _plain(loaded, source.path, source.shown, source.unpack)
+    if not isinstance(source, ModuleFile):
+        assert isinstance(loaded, bytes)
+        return loaded
+    if isinstance(loaded, bytes):
+        data = _plain(loaded, source.path, source.shown, unpack=True)
+    else:
+        try:
+            data = loaded.plain()
+        except ValueError as error:
+            raise ImageError(f"{source.shown}: {error}; {_AGAIN}") from error
+        loaded.forget()  # the archive will have it
+    machine = _inspected(data, source.shown)
     if source.machine not in (None, machine):
         raise ImageError(
             f"{source.shown}: for {machine}, but other modules are for {source.machine}; {_AGAIN}"
@@ -54,11 +112,57 @@ def _content(entry: Entry) -> bytes:
     return data
 
 
-def assemble(plan: Plan, compressor: compress.Compressor, mtime: int) -> Iterator[bytes]:
-    """Yield the segments of the image, each an archive compressed on its own and padded to 4 bytes."""
-    with workers() as pool:
-        for segment in plan.segments:
-            entries = [item.entry for item in segment.items]
-            archive = cpio.pack(list(zip(entries, pool.map(_content, entries), strict=True)), mtime)
-            data = compress.compress(archive, compressor)
-            yield data + bytes(-len(data) % 4)
+def _says(entry: Entry, loaded: bytes | Stored) -> str:
+    """Return all that decides what is in the archive for `entry`, as a line of a segment's key."""
+    line = f"{type_letter(entry)} {entry.mode:o} {str(entry.path)!r}"
+    if isinstance(entry, Symlink):
+        return f"{line} {entry.target!r}"
+    if isinstance(entry, CharDevice):
+        return f"{line} {entry.major} {entry.minor}"
+    if not isinstance(entry, File):
+        return line
+    source = entry.source
+    packed = ""
+    if isinstance(source, ModuleFile) or (isinstance(source, FirmwareFile) and source.unpack):
+        packed = source.path.suffix
+    machine = str(source.machine) if isinstance(source, ModuleFile) else ""
+    # Loaded modules carry their suffix in their digest.
+    digest = hashlib.sha256(loaded).hexdigest() + packed if isinstance(loaded, bytes) else loaded.digest
+    return f"{line} {digest} {machine}"
+
+
+def _key(segment: Segment, loaded: list[bytes | Stored], compressor: compress.Compressor, mtime: int) -> str:
+    """Return the digest of all that decides the bytes of `segment`: its content, and how it is packed."""
+    entries = [item.entry for item in segment.items]
+    lines = side_by_side(lambda pair: _says(*pair), list(zip(entries, loaded, strict=True)))
+    made = f"{_FORM} {cpio.version()} {compress.version(compressor)} {mtime}"
+    return hashlib.sha256("\n".join((made, *lines)).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def assemble(
+    plan: Plan, compressor: compress.Compressor, mtime: int, cache: Cache | None = None
+) -> Iterator[bytes]:
+    """Yield the segments of the image, each an archive compressed on its own and padded to 4 bytes.
+
+    With a `cache`, those that are in it come from there.
+    """
+    for segment in plan.segments:
+        yield _segment(segment, compressor, mtime, cache)
+
+
+def _segment(segment: Segment, compressor: compress.Compressor, mtime: int, cache: Cache | None) -> bytes:
+    entries = [item.entry for item in segment.items]
+    loaded = side_by_side(_loaded, entries)
+    key = _key(segment, loaded, compressor, mtime) if cache else ""
+    if cache and (known := cache.load(key)) is not None:
+        return known
+    pairs = list(zip(entries, loaded, strict=True))
+    contents = side_by_side(lambda pair: _content(*pair), pairs)
+    del loaded, pairs
+    archive = cpio.pack(list(zip(entries, contents, strict=True)), mtime)
+    del contents
+    data = compress.compress(archive, compressor)
+    data += bytes(-len(data) % 4)
+    if cache and len(archive) > _SMALL:
+        cache.store(key, data)
+    return data

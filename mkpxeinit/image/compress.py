@@ -9,6 +9,7 @@ import io
 import lzma
 import os
 import re
+import sys
 import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -74,7 +75,19 @@ def check_readable(compressor: Compressor, config: Mapping[str, str] | None, rel
         )
 
 
-def compress(data: bytes, compressor: Compressor) -> bytes:
+def version(compressor: Compressor) -> str:
+    """Return all that decides what `compress` makes of the same data, for keys of caches.
+
+    Python does not tell the version of its liblzma: its own stands for it.
+    """
+    if compressor.name == "zstd":
+        import zstandard
+
+        return f"{compressor} {zstandard.ZSTD_VERSION}"
+    return f"{compressor} zlib {zlib.ZLIB_RUNTIME_VERSION} Python {sys.version}"
+
+
+def compress(data: bytes | bytearray, compressor: Compressor) -> bytes:
     """Return `data` compressed: the same bytes whatever the number of processors."""
     if compressor.name == "zstd":
         import zstandard
@@ -90,7 +103,7 @@ def compress(data: bytes, compressor: Compressor) -> bytes:
     if compressor.name == "xz":
         filters = [{"id": lzma.FILTER_LZMA2, "preset": compressor.level, "dict_size": _XZ_DICTIONARY}]
         return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
-    return data
+    return bytes(data)
 
 
 def unpack_module(data: bytes, name: str, limit: int) -> bytes:
@@ -116,6 +129,14 @@ def _unpack_xz(data: bytes, limit: int) -> bytes:
     if not reader.eof and len(plain) <= limit:
         raise EOFError("it ends too early")
     return plain
+
+
+def unpack_begin(data: bytes, size: int) -> bytes:
+    """Return the first `size` bytes of what the XZ file `data` holds, or all; ValueError if it is damaged."""
+    try:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20).decompress(data, size)
+    except (lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"damaged: {error}") from error
 
 
 def _unpack_gzip(data: bytes, limit: int) -> bytes:

@@ -5,16 +5,37 @@ writer is not used: it loses the target of symlinks (Changaco/python-libarchive-
 depend on the locale. Through its ffi both are given as bytes.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ctypes import byref, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p, create_string_buffer
+from ctypes import CDLL, byref, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
 from pathlib import PurePosixPath
-
-from libarchive import ffi
-from libarchive.exception import ArchiveError
 
 from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, Symlink
+
+_LIBRARY = "libarchive.so.13"  # since 2013
+
+
+@contextmanager
+def _known_library() -> Iterator[None]:
+    """Name the library to libarchive-c, which would start ldconfig to find it: that takes 10 ms."""
+    try:
+        known = "LIBARCHIVE" not in os.environ and CDLL(_LIBRARY)
+    except OSError:
+        known = False  # it has another name here
+    if known:
+        os.environ["LIBARCHIVE"] = _LIBRARY
+    try:
+        yield
+    finally:
+        if known:
+            del os.environ["LIBARCHIVE"]
+
+
+with _known_library():
+    from libarchive import ffi
+    from libarchive.exception import ArchiveError
 
 _HEADER = 110  # bytes
 _TRAILER = "TRAILER!!!"
@@ -41,7 +62,7 @@ _set_rdevmajor = _entry_function("set_rdevmajor", c_uint)
 _set_rdevminor = _entry_function("set_rdevminor", c_uint)
 
 
-def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytes:
+def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytearray:
     """Return the archive of `items`, entries with their contents (empty but for files), in that order.
 
     All belong to root and have the time `mtime`, seconds of the epoch; inode numbers count from 1.
@@ -51,7 +72,8 @@ def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytes:
         raise ImageError(f"the time {mtime} does not fit into a cpio archive")
     size = sum(_packed_size(entry, body) for entry, body in items)
     size += _aligned(_HEADER + len(_TRAILER) + 1)
-    buffer = create_string_buffer(size)
+    archive_bytes = bytearray(size)
+    buffer = (c_char * size).from_buffer(archive_bytes)
     used = c_size_t()
     try:
         with _writer() as archive:
@@ -63,7 +85,12 @@ def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytes:
         raise ImageError(f"libarchive cannot write the archive: {error}") from error
     if used.value != size:
         raise ImageError(f"libarchive wrote {used.value} bytes where {size} belong")
-    return buffer.raw
+    return archive_bytes
+
+
+def version() -> str:
+    """Return what makes the archives, for keys of caches."""
+    return f"newc libarchive {ffi.version_number()}"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit.elf import Machine
+from mkpxeinit.kernel.modulefile import Stored
 
 # What an image of ours says of itself.
 CMDLINE = PurePosixPath("etc/cmdline")
@@ -15,13 +16,13 @@ class ModuleFile:
     """A kernel module whose bytes are read from `path` when the image is written.
 
     It is unpacked if its name ends in .gz, .xz or .zst, and must be for `machine` (None: any). `shown`
-    is what messages call it, `plain` its bytes if it was unpacked before.
+    is what messages call it, `stored` its bytes if it was read before.
     """
 
     path: Path
     shown: str
     machine: Machine | None
-    plain: bytes | None = field(default=None, repr=False)
+    stored: Stored | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

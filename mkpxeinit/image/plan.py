@@ -49,12 +49,18 @@ def make_segment(name: str, items: Iterable[Planned]) -> Segment:
         if path in found:
             raise ImageError(f"{printable(path)} is planned twice: {found[path].reason}; {item.reason}")
         found[path] = item
-    for path in sorted(found):
+    for path in sorted(found, key=lambda path: path.parts):
         holds = Reason(HOLDS, path.name, found[path].reason)
-        for parent in path.parents[:-1]:
-            above = found.setdefault(parent, Planned(Directory(parent), holds))
+        parent = path.parent
+        while parent.parts:
+            above = found.get(parent)
+            if above is None:
+                found[parent] = Planned(Directory(parent), holds)
+                parent = parent.parent
+                continue
             if not isinstance(above.entry, Directory):
                 raise ImageError(f"{printable(parent)} is no folder, but {printable(path)} is planned in it")
+            break  # folders come before what is in them: those above this one have been seen to
     return Segment(name, tuple(sorted(found.values(), key=lambda item: item.entry.path.parts)))
 
 

@@ -89,7 +89,8 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
     leads to, both come into the image, if that file lies in a firmware folder; else only the file's
     content, under the name of the link.
     """
-    folders = tuple(folder.format(release) for folder in _SEARCH)
+    every = (folder.format(release) for folder in _SEARCH)
+    folders = tuple(folder for folder in every if sysroot.is_dir(folder))
     kept = {suffix for suffix, option in _PACKED.items() if config.get(option) == "y"}
     carried = set(names).intersection(config.get(_OPTION, "").strip('"').split())
     files: dict[PurePosixPath, Firmware] = {}
@@ -102,7 +103,7 @@ def find(sysroot: Sysroot, release: str, names: Iterable[str], config: Mapping[s
             missing.append(name)
         for each in found:
             files.setdefault(each.path, each)
-    bases = [str(sysroot.resolve(each)) for each in folders if sysroot.is_dir(each)]
+    bases = [str(sysroot.resolve(each)) for each in folders]
     placed = _with_targets(files, bases)
     return Found(tuple(placed[path] for path in sorted(placed)), tuple(missing), tuple(sorted(carried)))
 

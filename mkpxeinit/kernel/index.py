@@ -9,8 +9,9 @@ longer and finds the line that is wrong.
 
 import dataclasses
 import fnmatch
+import itertools
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -94,11 +95,39 @@ class Aliases(Collection[Alias]):
         self._patterns = patterns
         self._owners = owners
 
+    @classmethod
+    def of(cls, aliases: Collection[Alias]) -> "Aliases":
+        """Return `aliases` as such lines."""
+        if isinstance(aliases, Aliases):
+            return aliases
+        return cls([each.pattern for each in aliases], [each.module for each in aliases])
+
+    def extended(self, more: Iterable[tuple[str, str]]) -> "Aliases":
+        """Return these and `more`, pattern and module of each, behind them."""
+        rest = list(more)
+        return Aliases(
+            [*self._patterns, *(pattern for pattern, _ in rest)], [*self._owners, *(name for _, name in rest)]
+        )
+
     def __len__(self) -> int:
         return len(self._patterns)
 
     def __iter__(self) -> Iterator[Alias]:
         return map(Alias._make, zip(self._patterns, self._owners, strict=True))
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Yield pattern and module of each, without making objects."""
+        return zip(self._patterns, self._owners, strict=True)
+
+    def by_module(self) -> dict[str, tuple[str, ...]]:
+        """Return the patterns of each module; depmod writes those of a module one after another."""
+        found: dict[str, list[str]] = {}
+        start = 0
+        for owner, lines in itertools.groupby(self._owners):
+            end = start + len(list(lines))
+            found.setdefault(owner, []).extend(self._patterns[start:end])
+            start = end
+        return {name: tuple(patterns) for name, patterns in found.items()}
 
     def __contains__(self, alias: object) -> bool:
         return any(each == alias for each in self)
@@ -133,16 +162,13 @@ class ModuleIndex:
     @cached_property
     def aliases_of(self) -> dict[str, tuple[str, ...]]:
         """The alias patterns of each module."""
-        found: dict[str, list[str]] = {}
-        for pattern, module in self.aliases:
-            found.setdefault(module, []).append(pattern)
-        return {name: tuple(patterns) for name, patterns in found.items()}
+        return Aliases.of(self.aliases).by_module()
 
     @cached_property
     def _exact(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for pattern, module in self.aliases:
-            if not _GLOB.search(pattern):
+        for pattern, module in Aliases.of(self.aliases).pairs():
+            if not ("*" in pattern or "?" in pattern or "[" in pattern):
                 found.setdefault(normal_name(pattern), []).append(module)
         return found
 
@@ -151,7 +177,7 @@ class ModuleIndex:
         """Aliases with wildcards, each with what stands before its first one."""
         return tuple(
             (pattern[: match.start()], pattern, module)
-            for pattern, module in self.aliases
+            for pattern, module in Aliases.of(self.aliases).pairs()
             if len(pattern) <= _LONGEST and (match := _GLOB.search(pattern))
         )
 
@@ -188,13 +214,13 @@ class ModuleIndex:
         """
         drivers = {k: each for k, each in self.builtin_modules.items() if k not in self.modules}
         names = self.modules.keys() | drivers.keys()
-        more = [Alias(alias, name) for name, each in drivers.items() for alias in each.aliases]
-        more += [Alias(text, module) for text, module in self.settings.aliases if module in names]
+        more = [(alias, name) for name, each in drivers.items() for alias in each.aliases]
+        more += [(text, module) for text, module in self.settings.aliases if module in names]
         return dataclasses.replace(
             self,
             modules=self.modules | {name: Module(name, each.path, ()) for name, each in drivers.items()},
             builtin=self.builtin | drivers.keys(),
-            aliases=(*self.effective_aliases(), *more),
+            aliases=Aliases.of(self.effective_aliases()).extended(more),
         )
 
     def effective_aliases(self) -> Collection[Alias]:

@@ -18,6 +18,7 @@ _VMLINUZ = (
     "/lib/modules/{}/vmlinux",
     "/lib/modules/{}/Image",
 )
+_SET = re.compile(r"^CONFIG_([^=\n]*)=(.*)$", re.MULTILINE)
 _CONFIG = (
     "/boot/config-{}",
     "/lib/modules/{}/config",
@@ -108,6 +109,5 @@ def read_config(sysroot: Sysroot, release: str) -> dict[str, str] | None:
             text = sysroot.read_text(pattern.format(release))
         except SysrootError:
             continue
-        lines = (line.partition("=") for line in text.splitlines() if line.startswith("CONFIG_"))
-        return {name.removeprefix("CONFIG_"): value.strip() for name, equals, value in lines if equals}
+        return {name: value.strip() for name, value in _SET.findall(text)}
     return None

@@ -4,49 +4,58 @@ from collections.abc import Callable, Collection, Iterable
 
 from mkpxeinit import elf
 from mkpxeinit.errors import KernelError, MkpxeinitError, os_cause
-from mkpxeinit.image import compress
 from mkpxeinit.kernel.index import Module
-from mkpxeinit.sysroot import Sysroot, read_regular
-from mkpxeinit.workers import workers
+from mkpxeinit.kernel.modulefile import ModuleFiles
+from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.workers import side_by_side
 
-MAX_MODULE = 128 << 20  # bytes, also unpacked; the largest of Debian 13 has 30 MB
 Imports = dict[str, frozenset[str] | MkpxeinitError]
 ReadImports = Callable[[Iterable[Module], Collection[str]], Imports]
 
 
-def reader(sysroot: Sysroot, release: str) -> ReadImports:
+def reader(sysroot: Sysroot, release: str, files: ModuleFiles | None = None) -> ReadImports:
     """Return a function that reads the imported symbols of modules of a release, several side by side.
 
     It takes the modules and the symbols that matter; of a module that has none of these it returns an
-    empty set, and for one that cannot be read the error.
+    empty set, and for one that cannot be read the error. `files` keeps what is read.
     """
+    kept = files or ModuleFiles()
 
     def read(modules: Iterable[Module], among: Collection[str]) -> Imports:
         known = {each: each.name for each in modules}
-        # An end, but no beginning: linkers let one name be the tail of another.
-        needles = [name.encode() + b"\0" for name in among]
 
         def one(module: Module) -> frozenset[str] | MkpxeinitError:
             try:
-                return _imports(sysroot, release, module, needles)
+                return _imports(sysroot, release, module, among, kept)
             except MkpxeinitError as error:
                 return error
 
-        with workers() as pool:
-            return dict(zip(known.values(), pool.map(one, known), strict=True))
+        return dict(zip(known.values(), side_by_side(one, known), strict=True))
 
     return read
 
 
-def _imports(sysroot: Sysroot, release: str, module: Module, needles: Iterable[bytes]) -> frozenset[str]:
+def _imports(
+    sysroot: Sysroot, release: str, module: Module, among: Collection[str], files: ModuleFiles
+) -> frozenset[str]:
     """Return the imports of a module; SysrootError, KernelError or ProgramError if it cannot be read."""
     inside = module.place(release)
     path, shown = sysroot.resolve(inside), sysroot.show(inside)
+
+    def found(data: bytes) -> Iterable[str]:
+        # Names stand in the string table as they are: most modules need no closer look. They have an end,
+        # but no beginning: linkers let one name be the tail of another.
+        if any(name.encode() + b"\0" in data for name in among):
+            return sorted(elf.imports(data, shown))
+        return ()
+
     try:
-        data = compress.unpack_module(read_regular(path, MAX_MODULE), path.name, MAX_MODULE)
+        file = files.read(path)
+        texts = files.findings.of(f"imports, if {' '.join(sorted(among))}:", file, found)
+        if not texts:
+            file.forget()  # hardly one of the image's
+        return frozenset(texts)
     except OSError as error:
         raise KernelError(f"{shown}: {os_cause(error)}") from error
     except ValueError as error:
         raise KernelError(f"{shown}: {error}") from error
-    # Names stand in the string table as they are: most modules need no closer look.
-    return elf.imports(data, shown) if any(each in data for each in needles) else frozenset()

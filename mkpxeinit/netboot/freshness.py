@@ -7,9 +7,10 @@ from pathlib import PurePosixPath
 from mkpxeinit import elf
 from mkpxeinit.errors import ImageError, KernelError, ProgramError, printable
 from mkpxeinit.image import compress
-from mkpxeinit.image.assemble import MAX_FILE, read_plain
+from mkpxeinit.image.assemble import read_plain
 from mkpxeinit.image.read import Record, open_image, without_usr
 from mkpxeinit.kernel.index import plain_path
+from mkpxeinit.kernel.modulefile import MAX_FILE
 from mkpxeinit.kernel.release import MODULES, find_releases, find_vmlinuz
 from mkpxeinit.netboot.generation import Manifest
 from mkpxeinit.netboot.tftproot import TftpRoot, digest_of

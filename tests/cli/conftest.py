@@ -46,7 +46,8 @@ def run(tmp_path: Path) -> Run:
         done = subprocess.run(
             [*prefix, command(), *map(str, arguments)],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C"} | dict(env or {}),
+            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+            | dict(env or {}),
             capture_output=True,
             check=False,
             timeout=120,

@@ -17,7 +17,7 @@ from mkpxeinit.image import cpio
 from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, Symlink
 
 
-def unpack(archive: bytes, folder: Path) -> None:
+def unpack(archive: bytes | bytearray, folder: Path) -> None:
     """Unpack with GNU cpio, which must find nothing odd."""
     folder.mkdir(exist_ok=True)
     done = subprocess.run(
