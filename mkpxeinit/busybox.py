@@ -5,11 +5,7 @@ Nothing is executed: the tree may be another machine's, or hostile.
 
 import itertools
 import re
-<<<<<<< HEAD
-from collections.abc import Mapping, Sequence
-=======
-from collections.abc import Iterator, Mapping
->>>>>>> part-B
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
