@@ -29,6 +29,7 @@ _VERBS = {
     "serve": "Serve a tree to the clients of one network, until Ctrl-C.",
     "busybox": "Build the small static busybox that images take.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
+    "timeline": "Draw where the time of a client's boot went.",
 }
 
 

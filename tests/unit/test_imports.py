@@ -44,6 +44,7 @@ ROWS = (
     ("netboot.probe.verify",),
     ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
     ("netboot.serve",),
+    ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.busybox",),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
