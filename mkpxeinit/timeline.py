@@ -164,9 +164,7 @@ def _row(step: Step, y: int, scale: float) -> list[str]:
     colour = _COLOURS[step.kind]
     name = f'<text x="{_LEFT - 8}" y="{y + 16}" text-anchor="end">{_text(step.name, 22)}</text>'
     if step.end is None:
-        shape = (
-            f'<line x1="{x:.1f}" y1="{y + 2}" x2="{x:.1f}" y2="{y + 22}" stroke="{colour}" stroke-width="3"/>'
-        )
+        shape = f'<rect x="{x - 1:.1f}" y="{y + 2}" width="3" height="20" fill="{colour}"/>'
         label, right = f"at {step.begin:.2f} s", x
     else:
         length = (step.end - step.begin) * scale
