@@ -246,7 +246,7 @@ def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
     """Return the machine of the kernel, as its first module says; None if all is built in."""
     if not read:
         return None
-    return assemble.module_machine(read[0].path, read[0].shown, read[0].stored)
+    return assemble.module_machine(read[0].stored, read[0].shown)
 
 
 def _missing(found: firmware.Found, asking: tuple[content.Asking, ...]) -> tuple[MissingFirmware, ...]:

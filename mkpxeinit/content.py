@@ -42,13 +42,13 @@ _FOLDERS = ("dev", "proc", "sys", "run", "etc", "lib/pxeinit/hooks")
 
 @dataclass(frozen=True, slots=True)
 class ReadModule:
-    """A selected module: the firmware that it names, and its file if that had to be read for that."""
+    """A selected module, its file, and the firmware that it names."""
 
     selected: Selected
     path: Path
     shown: str
     firmware: tuple[str, ...]
-    stored: Stored | None
+    stored: Stored
 
 
 def read_modules(
@@ -56,17 +56,21 @@ def read_modules(
 ) -> tuple[ReadModule, ...]:
     """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be.
 
-    `files` has those that were read before. Of plain ones no more is read than the section that says it.
+    `files` has those that were read before. Of plain ones no more is read than the section that says it; but
+    if there is a cache, whose key needs their digests, all of them is read meanwhile.
     """
     kept = files or ModuleFiles()
+    places = {each.module.name: find_module(sysroot, index, each.module) for each in selection.modules}
+    if kept.findings.keep:
+        kept.read_ahead(path for path, _ in places.values() if path.suffix == ".ko")
 
     def read(each: Selected) -> ReadModule:
-        path, shown = find_module(sysroot, index, each.module)
+        path, shown = places[each.module.name]
         try:
             if path.suffix == ".ko":  # all of it is read when the image is written
                 names = firmware.names_in_file(path, shown)
-                return ReadModule(each, path, shown, names, kept.known(path))
-            stored = kept.read(path)
+                return ReadModule(each, path, shown, names, kept.at(path))
+            stored = kept.at(path)
             names = kept.findings.of("firmware", stored, lambda data: firmware.names_in(data, shown))
             return ReadModule(each, path, shown, names, stored)
         except (ProgramError, ValueError) as error:

@@ -41,13 +41,11 @@ def load_module(path: Path, shown: str) -> tuple[bytes, elf.Machine]:
     return data, _inspected(data, shown)
 
 
-def module_machine(path: Path, shown: str, stored: Stored | None = None) -> elf.Machine:
+def module_machine(stored: Stored, shown: str) -> elf.Machine:
     """Return the machine that a module is for, as its header says; ImageError if that is damaged."""
     try:
-        if stored is None and path.suffix != ".ko":
-            stored = Stored(path)
-        begin = elf.begin_of(path) if stored is None else stored.begin(elf.HEADER)
-        return elf.machine(begin, shown)
+        plain = stored.path.suffix == ".ko"
+        return elf.machine(elf.begin_of(stored.path) if plain else stored.begin(elf.HEADER), shown)
     except OSError as error:
         raise ImageError(f"{shown}: {os_cause(error)}") from error
     except ValueError as error:
@@ -83,7 +81,12 @@ def _loaded(entry: Entry) -> bytes | Stored:
         return b""
     source = entry.source
     if isinstance(source, ModuleFile):
-        return source.stored or _read(source.path, source.shown)
+        stored = source.stored or Stored(source.path)
+        try:
+            _ = stored.data
+        except OSError as error:
+            raise ImageError(f"{source.shown}: {os_cause(error)}") from error
+        return stored
     return _read(source.path, source.shown) if isinstance(source, FirmwareFile) else source
 
 
@@ -96,14 +99,12 @@ def _content(entry: Entry, loaded: bytes | Stored) -> bytes:
     if not isinstance(source, ModuleFile):
         assert isinstance(loaded, bytes)
         return loaded
-    if isinstance(loaded, bytes):
-        data = _plain(loaded, source.path, source.shown, unpack=True)
-    else:
-        try:
-            data = loaded.plain()
-        except ValueError as error:
-            raise ImageError(f"{source.shown}: {error}; {_AGAIN}") from error
-        loaded.forget()  # the archive will have it
+    assert isinstance(loaded, Stored)
+    try:
+        data = loaded.plain()
+    except ValueError as error:
+        raise ImageError(f"{source.shown}: {error}; {_AGAIN}") from error
+    loaded.release()
     machine = _inspected(data, source.shown)
     if source.machine not in (None, machine):
         raise ImageError(

@@ -16,7 +16,7 @@ class ModuleFile:
     """A kernel module whose bytes are read from `path` when the image is written.
 
     It is unpacked if its name ends in .gz, .xz or .zst, and must be for `machine` (None: any). `shown`
-    is what messages call it, `stored` its bytes if it was read before.
+    is what messages call it, `stored` the same file, perhaps read already.
     """
 
     path: Path

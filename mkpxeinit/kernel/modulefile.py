@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from contextlib import suppress
 from pathlib import Path
 
 from mkpxeinit.image import compress
@@ -14,18 +15,34 @@ _MOST = 4000  # findings that are kept; an image for unknown machines has some 5
 
 
 class Stored:
-    """A file's bytes as they are stored; unpacked as its name says when they are needed."""
+    """A file as it is stored, read when its bytes are asked for, unpacked as its name says; by any thread."""
 
     def __init__(self, path: Path) -> None:
-        """Read the host's file `path`; OSError if that fails."""
+        """Take the host's file `path`; nothing is read yet."""
         self.path = path
-        self.data = read_regular(path, MAX_FILE)
+        self._lock = threading.Lock()
+        self._data: bytes | None = None
+        self._digest = ""
         self._plain: bytes | None = None
 
-    @cached_property
+    @property
+    def data(self) -> bytes:
+        """The stored bytes; OSError if they cannot be read."""
+        with self._lock:
+            return self._content()
+
+    @property
     def digest(self) -> str:
-        """The SHA-256 of the stored bytes, with the suffix that says how they are packed."""
-        return f"{hashlib.sha256(self.data).hexdigest()}{self.path.suffix}"
+        """The SHA-256 of the stored bytes, with the suffix that says how they are packed; OSError."""
+        with self._lock:
+            if not self._digest:
+                self._digest = f"{hashlib.sha256(self._content()).hexdigest()}{self.path.suffix}"
+            return self._digest
+
+    def _content(self) -> bytes:
+        if self._data is None:
+            self._data = read_regular(self.path, MAX_FILE)
+        return self._data
 
     def plain(self) -> bytes:
         """Return the unpacked bytes, kept for the next who asks; ValueError if they are damaged."""
@@ -38,6 +55,10 @@ class Stored:
         if self._plain is None and self.path.suffix == ".xz":
             return compress.unpack_begin(self.data, size)
         return self.plain()
+
+    def release(self) -> None:
+        """Let all bytes go: the archive has them, or soon will. Who asks again reads again."""
+        self._plain = self._data = None
 
     def forget(self) -> None:
         """Let the unpacked bytes go."""
@@ -53,13 +74,13 @@ class Findings:
 
     def __init__(self, data: bytes | None = None, keep: bool = False) -> None:
         """Take what `dump` returned earlier, if anything; `keep`: what is found is to be remembered."""
-        self._keep = keep
+        self.keep = keep
         self._old: dict[str, list[str]] = _parse(data) if data and keep else {}
         self._used: dict[str, list[str]] = {}
 
     def of(self, kind: str, file: Stored, find: Callable[[bytes], Iterable[str]]) -> tuple[str, ...]:
         """Return the texts of `kind` in `file`: the remembered ones, else those that `find` returns."""
-        if not self._keep:
+        if not self.keep:
             return tuple(find(file.plain()))
         key = f"{kind} {file.digest}"
         found = self._old.get(key)
@@ -87,15 +108,22 @@ class ModuleFiles:
     def __init__(self, findings: Findings | None = None) -> None:
         """Begin with no file; `findings` are those of earlier runs."""
         self.findings = findings or Findings()
-        self._read: dict[Path, Stored] = {}
+        self._files: dict[Path, Stored] = {}
 
-    def read(self, path: Path) -> Stored:
-        """Return the file at `path`, a host path; OSError if it cannot be read."""
-        file = self._read.get(path)
-        if file is None:
-            file = self._read[path] = Stored(path)
-        return file
+    def at(self, path: Path) -> Stored:
+        """Return the file at `path`, a host path."""
+        return self._files.setdefault(path, Stored(path))
 
-    def known(self, path: Path) -> Stored | None:
-        """Return the file at `path` if it has been read."""
-        return self._read.get(path)
+    def read_ahead(self, paths: Iterable[Path]) -> None:
+        """Begin to read files and to compute their digests, beside what the caller does.
+
+        What cannot be read is left to who asks for it. The thread does not keep the program from ending.
+        """
+        files = [self.at(path) for path in paths]
+
+        def work() -> None:
+            for file in files:
+                with suppress(OSError):
+                    _ = file.digest
+
+        threading.Thread(target=work, daemon=True).start()

@@ -50,7 +50,7 @@ def _imports(
         return ()
 
     try:
-        file = files.read(path)
+        file = files.at(path)
         texts = files.findings.of(f"imports, if {' '.join(sorted(among))}:", file, found)
         if not texts:
             file.forget()  # hardly one of the image's
