@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import boot, frame
+from bench import boot, boot_words, frame
 
 RUN = (5.5, "[    2.812000] Run /init as init process")
 REAL = "systemd[1]: systemd 252.39-1~deb12u1 running in system mode (+PAM +AUDIT)"
@@ -41,3 +41,23 @@ def test_a_row_has_medians() -> None:
         "power_on_to_init": 6.0,
         "init_to_real": 2.1,
     }
+
+
+def test_ratios_are_of_the_initramfs_phase_on_virtio() -> None:
+    def row(tool: str, mode: str, seconds: float, nic: str = "virtio") -> dict[str, object]:
+        named = {"suite": "bookworm", "tool": tool, "mode": mode, "nic": nic}
+        return {**named, "power_on_to_init": 9.0, "init_to_real": seconds}
+
+    rows = [
+        row("mkpxeinit", "farm", 2.0),
+        row("mkpxeinit", "rw", 1.5),
+        row("mkpxeinit", "farm, by PXE", 2.1),
+        row("mkpxeinit", "farm", 4.0, "e1000"),
+        row("initramfs-tools", "rw", 5.0),
+        row("dracut", "rw", 25.0),
+        row("dracut", "rw, by PXE", 26.0),
+    ]
+    assert boot_words.ratios(rows, {"bookworm": "Debian 12", "trixie": "Debian 13"}) == (
+        "- Debian 12, mkpxeinit, farm: 0.08 × dracut (aim 0.1), 0.40 × initramfs-tools (aim 0.35)\n"
+    )
+    assert boot_words.ratios(rows[:1], {"bookworm": "Debian 12"}) == ""
