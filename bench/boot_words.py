@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-WORDS = """Each boot has one virtual processor without hardware help (TCG), 1 GiB, and a network, a dnsmasq and an NFS-Ganesha of its
-own; all tools mount the same tree over it, with a layer that is thrown away. QEMU loads kernel and initrd itself, so
-that power-on → init is firmware, kernel and unpacking; in the rows "by PXE" the card's ROM, DHCP, pxelinux and TFTP come
-first. init → real init is from the kernel's `Run /init` to the first line of the tree's systemd, by the guest's clock.
+WORDS = """\
+Each boot has one virtual processor without hardware help (TCG), 1 GiB, and a network, a dnsmasq and an
+NFS-Ganesha of its own; all tools mount the same tree over it, with a layer that is thrown away. QEMU
+loads kernel and initrd itself, so that power-on → init is firmware, kernel and unpacking; in the rows
+"by PXE" the card's ROM, DHCP, pxelinux and TFTP come first. init → real init is from the kernel's `Run
+/init` to the first line of the tree's systemd, by the guest's clock.
 
-initramfs-tools mounts by NFS 3, which is all that its nfsmount can; dracut and mkpxeinit by 4.2. dracut's network is
-network-legacy on Debian 12, systemd-networkd on Debian 13. "own busybox" is that of `mkpxeinit busybox`; otherwise it is
-Debian's.
+initramfs-tools mounts by NFS 3, which is all that its nfsmount can; dracut and mkpxeinit by 4.2.
+dracut's network is network-legacy on Debian 12, systemd-networkd on Debian 13. "own busybox" is that of
+`mkpxeinit busybox`; otherwise it is Debian's.
 """
 # A peer, and what our phase may take of its one.
 _LIMITS = {"initramfs-tools": 0.35, "dracut": 0.1}
