@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -19,7 +18,6 @@ from typing import Any
 from bench import frame, peers
 from bench.frame import Case, Measured, measure
 
-_MKPXEINIT = (sys.executable, "-c", "from mkpxeinit.__main__ import main; main()")
 _STRONG = "zstd:19"
 # A virtio machine, as `lspci -nn` has it.
 _VIRTIO = "00:03.0 Ethernet controller [0200]: Red Hat, Inc. Virtio network device [1af4:1000]\n"
@@ -58,7 +56,7 @@ class _Ours:
         """Return a case of `build`; `warm`: with a cache, `rebuild`: another command line each time."""
         image = self._folder / f"{name.replace(' ', '-').replace(':', '')}.img"
         cache = self._folder / "cache"
-        words = [*_MKPXEINIT, "build", "--sysroot", str(self._tree.path), "-o", str(image)]
+        words = [*frame.MKPXEINIT, "build", "--sysroot", str(self._tree.path), "-o", str(image)]
         words += ["--no-drop-ins", *options]
 
         def run() -> Measured:
@@ -144,12 +142,12 @@ def _level() -> int:
 
 def _extract(image: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    measure([*_MKPXEINIT, "extract", str(image), "-C", str(folder)])
+    measure([*frame.MKPXEINIT, "extract", str(image), "-C", str(folder)])
 
 
 def _sizes(image: Path) -> tuple[int, int]:
     """Return the bytes of an image, packed and as archives."""
-    words = [*_MKPXEINIT, "diff", "--json", str(image), str(image)]
+    words = [*frame.MKPXEINIT, "diff", "--json", str(image), str(image)]
     done = subprocess.run(words, capture_output=True, check=False, timeout=300)
     if done.returncode not in (0, 1) or not done.stdout:
         raise frame.BenchError(f"{image}: {done.stderr.decode(errors='replace').strip()}")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import frame
+from bench import boot_words, frame
 from bench.plot import Bar, bars
 from mkpxeinit.image.output import replacing
 
@@ -162,7 +162,8 @@ def _boot(result: Result) -> tuple[str, Files]:
     phases = ("power-on → Run /init", "Run /init → real init")
     name = f"{_PLOTS}/boot.svg"
     plot = bars("Seconds from power-on to the real init", "s", shown, phases)
-    return f"{table}\n![boot]({name})\n", {name: plot}
+    words = f"{boot_words.WORDS}\n{table}\n{boot_words.ratios(rows, _SUITES)}"
+    return f"{words}\n![boot]({name})\n", {name: plot}
 
 
 # Result: what makes a section of it.

@@ -21,6 +21,8 @@ from typing import Any
 from mkpxeinit.image.output import replacing
 
 RESULTS = Path(__file__).parent / "results"
+# The command, in this checkout, by the Python that runs the bench.
+MKPXEINIT = (sys.executable, "-c", "from mkpxeinit.__main__ import main; main()")
 
 
 class BenchError(Exception):

@@ -5,7 +5,7 @@ Nothing is executed: the tree may be another machine's, or hostile.
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,8 @@ PLACES = (
     "/usr/lib/busybox/busybox",
 )
 GIVEN = "--busybox"
+# Where `mkpxeinit busybox` puts its own, and where a package would.
+OWN = (Path("/usr/local/lib/mkpxeinit/busybox"), Path("/usr/lib/mkpxeinit/busybox"))
 _HOST = Path("/bin/busybox")
 _MAX = 64 << 20  # bytes
 _TABLE = 64 << 10  # bytes; the table of all applets has 4,000
@@ -123,8 +125,9 @@ def find(
     machine: elf.Machine | None,
     config: Mapping[str, str],
     host: Path = _HOST,
+    own: Sequence[Path] = OWN,
 ) -> tuple[Busybox, tuple[str, ...]]:
-    """Return the busybox `given`, else the tree's, else this machine's; and remarks for the user.
+    """Return the busybox `given`, else our `own`, the tree's, this machine's; and remarks for the user.
 
     ProgramError if there is none that can run under the tree's kernel.
     """
@@ -134,6 +137,13 @@ def find(
         except ProgramError as error:
             raise ProgramError(f"{error}; {_HINT}") from error
     seen: list[str] = []
+    for path in own:
+        if not path.exists():
+            continue
+        try:
+            return _checked(path, str(path), machine, config, "mkpxeinit busybox"), ()
+        except ProgramError as error:
+            seen.append(str(error))
     for place in PLACES:
         if not sysroot.exists(place):
             continue
@@ -175,6 +185,6 @@ def missing(busybox: Busybox, needs: Needs) -> tuple[str, ...]:
     if lacking:
         raise ProgramError(
             f"{busybox.shown}: lacks applets that the client needs: {', '.join(lacking)}; "
-            "take Debian's busybox-static or build one from busybox-configs/"
+            "take Debian's busybox-static, or build one anew: mkpxeinit busybox"
         )
     return tuple(name for name in needs.optional if name not in busybox.applets)

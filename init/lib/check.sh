@@ -1,6 +1,10 @@
 # shellcheck shell=dash
 # Allow-lists: what a value from outside must look like before anything else sees it. All are builtins, so that they cost
 # nothing, and none of them prints.
+#
+# No backslash within brackets: musl's fnmatch(3) takes it for a character of its own there, and "\]" for the end.
+
+blank=' '
 
 # is_number VALUE: decimal digits, at most ten.
 is_number() {
@@ -81,7 +85,7 @@ is_hostname() {
 # is_path VALUE: absolute, no ".." component, no character that a mount option or a shell could misread.
 is_path() {
     case $1 in
-        *[!a-zA-Z0-9/._@%+=:~\ -]*) return 1 ;;
+        *[!a-zA-Z0-9/._@%+=:~$blank-]*) return 1 ;;
         */../* | */..) return 1 ;;
         /*) [ ${#1} -le 1024 ] ;;
         *) return 1 ;;

@@ -117,7 +117,7 @@ phase_names="early drivers network lease root writable tree handoff switch"
 # take_ip VALUE: all of one line count; those of the loader's line replace those of the image's.
 take_ip() {
     case $1 in
-        *[!a-zA-Z0-9.:_\[\]-]*)
+        *[!][a-zA-Z0-9.:_-]*)
             drop_param ip "$1" "not the kernel's form"
             return 0
             ;;

@@ -1,13 +1,16 @@
 """`mkpxeinit boot`: the smoke test of an image, in QEMU."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from mkpxeinit.errors import MkpxeinitError, printable
+from mkpxeinit.cli import timeline as plot
+from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.timeline import Step, Timeline
 
 
 @click.command(
@@ -50,6 +53,12 @@ Examples:
 @click.option(
     "--log", type=click.Path(path_type=Path), metavar="FILE", help="Console log. [default: ./IMAGE.console]"
 )
+@click.option(
+    "--timeline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Draw the phases as an SVG, also of a boot that failed.",
+)
 def command(
     image: Path,
     sysroot: Path | None,
@@ -60,6 +69,7 @@ def command(
     append: str,
     uefi: bool,
     log: Path | None,
+    timeline: Path | None,
 ) -> None:
     """Boot IMAGE in QEMU as a client would: network ROM, loader, TFTP, NFS root, the tree's own init.
 
@@ -74,6 +84,8 @@ def command(
 
     if not image.is_file():
         raise MkpxeinitError(f"{printable(image)}: no such image; make one with: mkpxeinit build")
+    if timeline is not None and not timeline.parent.is_dir():
+        raise UsageError(f"--timeline {printable(timeline)}: its folder is not there")
     console = log or Path(f"{image.name}.console")
     try:
         tree = Sysroot.open(sysroot or _default_tree())
@@ -94,11 +106,29 @@ def command(
         raise MkpxeinitError(str(error)) from error
     for line in report(result):
         click.echo(line)
+    if timeline is not None and result.phases:
+        plot.write(steps(image, [(phase.name, phase.time) for phase in result.phases]), timeline)
     if not result.ok:
         first, *rest = result.reason.splitlines()
         for line in rest:
             click.echo(line, err=True)
         raise MkpxeinitError(f"{printable(image)}: {first}; the console's log: {printable(console)}")
+
+
+def steps(image: Path, seen: Sequence[tuple[str, float]]) -> Timeline:
+    """Return the timeline of a boot of `image`, of what was `seen`: names, and seconds since power-on."""
+    ordered = sorted(seen, key=lambda each: each[1])
+    ends: list[float | None] = [*(moment for _, moment in ordered[1:]), None]
+    kind = "before"
+    made = []
+    for (name, begin), end in zip(ordered, ends, strict=True):
+        if name.startswith("pxeinit "):
+            kind = "client"
+        elif kind == "client":
+            kind = "after"
+        made.append(Step(name, begin, end, kind))
+    total = f"{ordered[-1][1]:.1f} s from power-on to: {ordered[-1][0]}"
+    return Timeline(f"boot of {image.name}", total, tuple(made))
 
 
 def _default_tree() -> Path:

@@ -199,7 +199,7 @@ Examples:
     "--busybox",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A static busybox for the image. [default: the tree's, else this machine's]",
+    help="A static busybox for the image. [default: that of mkpxeinit busybox, the tree's, this machine's]",
 )
 @click.option(
     "--cmdline",

@@ -27,7 +27,9 @@ _VERBS = {
     "publish": "Publish kernel, image and loaders in a TFTP root.",
     "verify-server": "Ask the servers as a client would, and say what is wrong.",
     "serve": "Serve a tree to the clients of one network, until Ctrl-C.",
+    "busybox": "Build the small static busybox that images take.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
+    "timeline": "Draw where the time of a client's boot went.",
 }
 
 

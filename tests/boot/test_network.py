@@ -278,7 +278,7 @@ def test_ipv6_by_router_advertisements(lab: Lab, bookworm: Tree, bookworm_image:
 @pytest.mark.long
 def test_ipv6_by_dhcp(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
     """A busybox with udhcpc6; the address, the name server and its search list come by DHCPv6."""
-    image = build_image(bookworm, "--busybox", str(busyboxes.with_udhcpc6()))
+    image = build_image(bookworm, "--busybox", str(busyboxes.ours()))
     lab.ip("addr add fd00:77::1/64 dev br0 nodad")
     lines = (
         "enable-ra",
@@ -304,7 +304,7 @@ def test_ipv6_by_dhcp(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]
 @pytest.mark.long
 def test_no_dhcpv6_server(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
     """Named; router advertisements, which come later, are taken as well."""
-    image = build_image(bookworm, "--busybox", str(busyboxes.with_udhcpc6()))
+    image = build_image(bookworm, "--busybox", str(busyboxes.ours()))
     lab.ip("addr add fd00:77::1/64 dev br0 nodad")
     append = f"ip=dhcp6 nfsroot=[fd00:77::1]:{EXPORT}"
     machine = switch_on(lab, bookworm, image, append=append)

@@ -262,7 +262,7 @@ def test_busybox_without_an_applet(refused: Callable[..., str], tmp_path: Path) 
     (tmp_path / "bb").write_bytes(busybox([name for name in needed_applets() if name != "udhcpc"]))
     assert refused("--busybox", tmp_path / "bb") == (
         f"{tmp_path}/bb: lacks applets that the client needs: udhcpc; "
-        "take Debian's busybox-static or build one from busybox-configs/"
+        "take Debian's busybox-static, or build one anew: mkpxeinit busybox"
     )
 
 

@@ -129,7 +129,7 @@ def test_help_of_every_verb(run: Run) -> None:
     verbs = re.findall(r"^  ([\w-]+)  ", text.partition("Verbs:")[2], re.MULTILINE)
     assert verbs == [
         *("build", "list", "why", "diff", "check", "cat", "extract"),
-        *("prepare", "server-config", "publish", "verify-server", "serve", "boot"),
+        *("prepare", "server-config", "publish", "verify-server", "serve", "busybox", "boot", "timeline"),
     ]
     for verb in verbs:
         done = run(verb, "--help")

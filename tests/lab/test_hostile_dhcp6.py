@@ -57,7 +57,7 @@ class Server:
 def wired(tmp_path: Path) -> Iterator[tuple[Lab, Server, Path]]:
     """A laboratory with a cable, c0, to its bridge, the server, and a root with the client."""
     root = four.small_root(tmp_path / "root")
-    shutil.copy(busyboxes.with_udhcpc6(), root / "bin/busybox")
+    shutil.copy(busyboxes.ours(), root / "bin/busybox")
     (root / "bin/udhcpc6").symlink_to("busybox")
     with Lab.open() as lab:
         lab.ip("link add c0 type veth peer name c1", "link set c1 master br0 up")

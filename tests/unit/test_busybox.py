@@ -18,8 +18,10 @@ AMD64 = Machine("EM_X86_64", 64, True)
 NOWHERE = Path("/nowhere/busybox")
 
 
-def find(root: Path, given: Path | None = None, host: Path = NOWHERE) -> tuple[bb.Busybox, tuple[str, ...]]:
-    return bb.find(Sysroot.open(root), given, AMD64, {}, host)
+def find(
+    root: Path, given: Path | None = None, host: Path = NOWHERE, own: tuple[Path, ...] = ()
+) -> tuple[bb.Busybox, tuple[str, ...]]:
+    return bb.find(Sysroot.open(root), given, AMD64, {}, host, own)
 
 
 def test_applets_are_those_that_busybox_lists(host_busybox: Path) -> None:
@@ -54,6 +56,22 @@ def test_the_tree_before_the_host(tmp_path: Path) -> None:
     make_tree(tmp_path, {"tree/bin": Link("/usr/bin"), "tree/usr/bin/busybox": busybox(), "host": busybox()})
     found, _ = find(tmp_path / "tree", host=tmp_path / "host")
     assert found.shown == f"{tmp_path}/tree/bin/busybox"
+
+
+def test_our_own_before_the_trees(tmp_path: Path) -> None:
+    ours = busybox(["ash", "mount", "udhcpc6"])
+    make_tree(tmp_path, {"tree/bin/busybox": busybox(), "lib/own": ours, "given": busybox(["mount"])})
+    found, notes = find(tmp_path / "tree", own=(tmp_path / "none", tmp_path / "lib/own"))
+    assert found.data == ours and found.origin == "mkpxeinit busybox" and notes == ()
+    found, _ = find(tmp_path / "tree", own=(tmp_path / "lib/own",), given=tmp_path / "given")
+    assert found.applets == ("mount",)
+
+
+def test_our_own_for_another_machine(tmp_path: Path) -> None:
+    make_tree(tmp_path, {"tree/bin/busybox": busybox(), "own": busybox(machine=AARCH64)})
+    found, notes = find(tmp_path / "tree", own=(tmp_path / "own",))
+    assert found.shown == f"{tmp_path}/tree/bin/busybox"
+    assert len(notes) == 1 and notes[0].startswith(f"{tmp_path}/own: for AARCH64")
 
 
 @pytest.mark.parametrize(

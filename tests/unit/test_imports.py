@@ -19,6 +19,7 @@ ROWS = (
     ("kernel.symbols", "hardware.network", "hardware.drivers", "hardware.leftout"),
     ("busybox", "selection", "builtin"),
     ("image.entry", "image.plan", "image.cpio", "image.output", "cache", "image.assemble", "image.reasons"),
+    ("busybox_config", "busybox_build"),
     ("image.lz4", "image.unpack", "image.read", "image.tree", "image.catalogue", "image.extract"),
     ("image.why", "image.compare"),
     ("coverage", "check"),
@@ -42,8 +43,10 @@ ROWS = (
     ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
     ("netboot.probe.verify",),
     ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
-    ("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
+("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
+    ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
+    ("cli.busybox",),
     ("prepare.view", "prepare.change", "prepare.systemd", "prepare.openrc"),
     ("prepare.mtab", "prepare.resolv_conf", "prepare.fstab", "prepare.nfsmount", "prepare.ifupdown"),
     ("prepare.networkmanager", "prepare.networkd", "prepare.wicked", "prepare.dhcpcd", "prepare.netplan"),
@@ -67,7 +70,7 @@ OWNERS = {
     "elftools": {"elf"},
     "click": {name for name in ORDER if name.startswith("cli.")},
     "pxelab": {"cli.boot"},
-    "subprocess": {"netboot.serve_process", "prepare.chroot"},
+    "subprocess": {"busybox_build", "netboot.serve_process", "prepare.chroot"},
 }
 
 

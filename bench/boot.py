@@ -1,0 +1,172 @@
+"""Booting: the same machine and servers, one initrd after another, from power-on to the tree's own init.
+
+Two marks on the serial console: the kernel's `Run /init as init process`, and the line with which the tree's
+systemd begins (dracut's initrd has a systemd of its own, which says the same: there the second one counts).
+Between them the guest's own clock is read, before them this machine's. The guest has no processor's counter
+for a clock (pxelab.machine), so a busy machine makes it slow, not wrong.
+"""
+
+import re
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import frame, peers
+from pxelab import SERVER, Lab, Machine, Nic, busyboxes, netboot
+from pxelab.errors import LabError
+
+EXPORT = "/netboot/pxeclient"
+NICS = {"virtio": "virtio-net-pci", "e1000": "e1000"}
+MODES = ("farm", "overlay", "ro", "rw")
+BOOT_SECONDS = 400.0
+OURS = "mkpxeinit"
+SMALL = "mkpxeinit, own busybox"
+_RUN = re.compile(r"^\[ *(\d+\.\d+)\] Run /init as init process")
+_REAL = re.compile(r"^\[ *(\d+\.\d+)\] systemd\[1\]: systemd \S+ .*running in system mode")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An initrd and how it is booted; `systemds` is which systemd's first line is the real init's.
+
+    With `pxe` the card's ROM, pxelinux and TFTP come before the kernel; else QEMU loads it.
+    """
+
+    tool: str
+    mode: str
+    nic: str
+    image: Path
+    append: str
+    systemds: int = 1
+    pxe: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds: from power-on to the kernel's `Run /init`, and from there to the real init's first line."""
+
+    power_on_to_init: float
+    init_to_real: float
+
+
+def run(rounds: int) -> dict[str, Any]:
+    """Return the result: a row for each case and suite, with medians of `rounds` rounds."""
+    rows: list[dict[str, Any]] = []
+    versions = {each: frame.package_version(each) for each in ("qemu-system-x86", "nfs-ganesha")}
+    for suite in peers.SUITES:
+        tree = peers.tree(suite)
+        for name in ("initramfs-tools", "dracut-core"):
+            versions[f"{suite}: {name}"] = frame.package_version(name, tree.path)
+        versions[f"{suite}: kernel"] = tree.release
+        with tempfile.TemporaryDirectory(prefix="mkpxeinit-bench-") as folder:
+            cases = tuple(make_cases(tree, Path(folder)))
+            found = measured(tree, cases, rounds)
+        rows += [row(suite, case, times) for case, times in zip(cases, found, strict=True)]
+    return {
+        "title": "Booting",
+        "machine": frame.machine(),
+        "versions": versions,
+        "rounds": rounds,
+        "rows": rows,
+    }
+
+
+def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
+    """Yield the cases of one tree; the images are made, ours in `folder`."""
+    ours, small = folder / "ours.img", folder / "small.img"
+    _build(tree, ours)
+    _build(tree, small, "--busybox", str(busyboxes.ours()))
+    where = f"nfsroot={SERVER}:{EXPORT}"
+    # klibc's nfsmount speaks versions 2 and 3 alone.
+    debian = f"root=/dev/nfs {where},v3 ip=dhcp rw"
+    dracut = f"root=nfs:{SERVER}:{EXPORT}:rw ip=dhcp rd.neednet=1 rw"
+    _, debian_image = peers.mkinitramfs(tree, "netboot")
+    _, dracut_image = peers.dracut(tree)
+    for nic in NICS:
+        for mode in MODES:
+            yield Case(OURS, mode, nic, ours, f"pxeinit.mode={mode}")
+        for mode in MODES[:2]:
+            yield Case(SMALL, mode, nic, small, f"pxeinit.mode={mode}")
+        yield Case("initramfs-tools", "rw", nic, debian_image, debian)
+        yield Case("dracut", "rw", nic, dracut_image, dracut, systemds=2)
+    yield Case(OURS, "farm, by PXE", "virtio", ours, "pxeinit.mode=farm", pxe=True)
+    yield Case(SMALL, "farm, by PXE", "virtio", small, "pxeinit.mode=farm", pxe=True)
+    yield Case("initramfs-tools", "rw, by PXE", "virtio", debian_image, debian, pxe=True)
+    yield Case("dracut", "rw, by PXE", "virtio", dracut_image, dracut, systemds=2, pxe=True)
+
+
+def _build(tree: peers.BenchTree, image: Path, *options: str) -> None:
+    words = [*frame.MKPXEINIT, "build", "--sysroot", str(tree.path), "-o", str(image), "--no-drop-ins"]
+    frame.measure([*words, *options])
+
+
+def measured(tree: peers.BenchTree, cases: Sequence[Case], rounds: int) -> list[list[Times]]:
+    """Return the times of each case, in the order of `cases`; they take turns, as frame.alternate has it."""
+    found: list[list[Times]] = [[] for _ in cases]
+    for number in range(rounds):
+        turn = list(enumerate(cases))
+        for index, case in turn if number % 2 == 0 else reversed(turn):
+            times = boot(tree, case)
+            found[index].append(times)
+            frame.say(
+                f"{tree.suite}: round {number + 1}/{rounds}: {case.tool}, {case.mode}, {case.nic}: "
+                f"{times.power_on_to_init:.1f} s + {times.init_to_real:.2f} s"
+            )
+    return found
+
+
+def boot(tree: peers.BenchTree, case: Case) -> Times:
+    """Boot once, in a laboratory of its own, and cut the power at the real init's first line.
+
+    BenchError with the console's last lines if it does not come.
+    """
+    kernel = tree.path / f"boot/vmlinuz-{tree.release}"
+    with Lab.open() as lab:
+        # A layer over the tree: who mounts it read-write must not change what the next one reads.
+        lab.ganesha({EXPORT: lab.variant(tree.path)}, read_only=False, versions=(3, 4))
+        if case.pxe:
+            append = f"console=ttyS0 {case.append}"
+            folder = netboot.pxelinux(lab.folder / "tftp", kernel, (case.image,), append)
+            lab.dnsmasq(
+                root_path=EXPORT, next_server=SERVER, tftp=folder.path, boot_file=folder.boot_file.lstrip("/")
+            )
+            description = Machine(nics=(Nic(model=NICS[case.nic]),), guest=False)
+        else:
+            lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
+            description = Machine(
+                kernel=kernel,
+                initrd=(case.image,),
+                append=case.append,
+                nics=(Nic(model=NICS[case.nic]),),
+                guest=False,
+            )
+        machine = lab.machine(description)
+        try:
+            for _ in range(case.systemds):
+                machine.expect(_REAL.pattern, BOOT_SECONDS)
+        except LabError as error:
+            raise frame.BenchError(f"{tree.suite}: {case.tool}, {case.mode}, {case.nic}: {error}") from error
+        finally:
+            machine.kill()
+        return read_times(machine.console.lines, case.systemds)
+
+
+def read_times(lines: Sequence[tuple[float, str]], systemds: int = 1) -> Times:
+    """Return the times on a console's lines (seconds since power-on, text); BenchError if one is missing."""
+    begun = [(moment, float(found[1])) for moment, text in lines if (found := _RUN.search(text))]
+    real = [float(found[1]) for _, text in lines if (found := _REAL.search(text))]
+    if not begun or len(real) < systemds:
+        raise frame.BenchError("the console lacks the kernel's `Run /init` or the first line of systemd")
+    return Times(begun[0][0], real[systemds - 1] - begun[0][1])
+
+
+def row(suite: str, case: Case, times: Sequence[Times]) -> dict[str, Any]:
+    """Return a row of the result: the medians of one case."""
+    middle = Times(
+        round(statistics.median(each.power_on_to_init for each in times), 2),
+        round(statistics.median(each.init_to_real for each in times), 3),
+    )
+    return {"suite": suite, "tool": case.tool, "mode": case.mode, "nic": case.nic, **asdict(middle)}

@@ -1,0 +1,43 @@
+"""`mkpxeinit timeline`: where the time of a client's boot went."""
+
+import os
+from pathlib import Path
+
+import click
+
+from mkpxeinit.image.output import replacing
+from mkpxeinit.timeline import Timeline, read_state, svg
+
+
+@click.command(
+    name="timeline",
+    short_help="Draw where the time of a client's boot went.",
+    epilog="""\b
+Examples:
+  scp client:/run/pxeinit/state . && mkpxeinit timeline state -o boot.svg
+  mkpxeinit boot IMAGE --sysroot DIR --timeline boot.svg     (the same of a boot in QEMU, from power-on)
+""",
+)
+@click.argument("state", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The plot, an SVG. [default: ./STATE.svg]",
+)
+def command(state: Path, output: Path | None) -> None:
+    """Draw the phases in STATE, a copy of a client's /run/pxeinit/state, as an SVG.
+
+    A row for the kernel and for each phase of the client, up to the hand-over to the tree's init, along an
+    axis of seconds since the kernel started; failures on the way stand with the phase that they were in.
+    """
+    write(read_state(state), output or Path(f"{state.name}.svg"))
+
+
+def write(timeline: Timeline, output: Path) -> None:
+    """Write the plot, whole or not at all, readable by all."""
+    text = svg(timeline)
+    with replacing(output) as file:
+        file.write(text.encode())
+        os.fchmod(file.fileno(), 0o644)

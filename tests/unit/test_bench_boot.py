@@ -1,0 +1,63 @@
+"""What the bench of boots reads off a console."""
+
+from pathlib import Path
+
+import pytest
+
+from bench import boot, boot_words, frame
+
+RUN = (5.5, "[    2.812000] Run /init as init process")
+REAL = "systemd[1]: systemd 252.39-1~deb12u1 running in system mode (+PAM +AUDIT)"
+
+
+def test_times_are_the_guests_but_for_power_on() -> None:
+    lines = [(0.4, "SeaBIOS"), RUN, (9.9, "[    6.000000] other"), (11.0, f"[    7.312000] {REAL}")]
+    times = boot.read_times(lines)
+    assert times.power_on_to_init == 5.5 and times.init_to_real == pytest.approx(4.5)
+
+
+def test_the_systemd_of_the_initrd_is_not_the_real_one() -> None:
+    lines = [RUN, (6.0, f"[    3.100000] {REAL}"), (30.0, f"[   27.000000] {REAL}")]
+    assert boot.read_times(lines, systemds=2).init_to_real == pytest.approx(24.188)
+    with pytest.raises(frame.BenchError, match="first line of systemd"):
+        boot.read_times(lines[:2], systemds=2)
+
+
+def test_words_of_others_are_no_marks() -> None:
+    with pytest.raises(frame.BenchError):
+        boot.read_times([RUN, (9.0, f"pxeinit: {REAL}"), (9.1, f"x [ 1.0] {REAL}")])
+    with pytest.raises(frame.BenchError):
+        boot.read_times([(9.0, f"[    7.312000] {REAL}")])
+
+
+def test_a_row_has_medians() -> None:
+    case = boot.Case("mkpxeinit", "farm", "virtio", Path("x"), "")
+    times = [boot.Times(5.0, 2.0), boot.Times(9.0, 2.25), boot.Times(6.0, 2.1)]
+    assert boot.row("trixie", case, times) == {
+        "suite": "trixie",
+        "tool": "mkpxeinit",
+        "mode": "farm",
+        "nic": "virtio",
+        "power_on_to_init": 6.0,
+        "init_to_real": 2.1,
+    }
+
+
+def test_ratios_are_of_the_initramfs_phase_on_virtio() -> None:
+    def row(tool: str, mode: str, seconds: float, nic: str = "virtio") -> dict[str, object]:
+        named = {"suite": "bookworm", "tool": tool, "mode": mode, "nic": nic}
+        return {**named, "power_on_to_init": 9.0, "init_to_real": seconds}
+
+    rows = [
+        row("mkpxeinit", "farm", 2.0),
+        row("mkpxeinit", "rw", 1.5),
+        row("mkpxeinit", "farm, by PXE", 2.1),
+        row("mkpxeinit", "farm", 4.0, "e1000"),
+        row("initramfs-tools", "rw", 5.0),
+        row("dracut", "rw", 25.0),
+        row("dracut", "rw, by PXE", 26.0),
+    ]
+    assert boot_words.ratios(rows, {"bookworm": "Debian 12", "trixie": "Debian 13"}) == (
+        "- Debian 12, mkpxeinit, farm: 0.08 × dracut (aim 0.1), 0.40 × initramfs-tools (aim 0.35)\n"
+    )
+    assert boot_words.ratios(rows[:1], {"bookworm": "Debian 12"}) == ""
