@@ -43,7 +43,7 @@ ROWS = (
     ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
     ("netboot.probe.verify",),
     ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
-("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
+    ("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
     ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.busybox",),
