@@ -3,6 +3,7 @@
 import contextlib
 import os
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -44,6 +45,9 @@ class Process:
         if self.running and self._pid_file.exists():
             pid = self._pid_file.read_text().strip()
             self._space.run(["kill", f"-{name}", pid], timeout=10, check=False)
+            if name in {"CONT", "KILL"} and self.running:
+                # nsenter(1) stops itself with its program, and would see nothing of its end.
+                self.popen.send_signal(signal.SIGCONT)
 
     def stop(self, timeout: float = 5.0) -> None:
         """End it with TERM, and with KILL if it does not obey in time."""

@@ -137,12 +137,36 @@ def test_nothing_there(run: Run, tmp_path: Path) -> None:
     assert refused(run, tmp_path / "none", tmp_path).startswith(f"{tmp_path}/none: No such file or directory")
 
 
-def test_a_hostile_archive_stays_in_its_folder(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "target"),
+    [
+        ("../../evil", tarfile.REGTYPE, ""),
+        ("/tmp/evil", tarfile.REGTYPE, ""),
+        ("x/../../../evil", tarfile.REGTYPE, ""),
+        ("busybox", tarfile.SYMTYPE, "/"),
+        ("busybox", tarfile.LNKTYPE, "/etc/passwd"),
+        ("busybox", tarfile.CHRTYPE, ""),
+        ("busybox", tarfile.FIFOTYPE, ""),
+    ],
+)
+def test_a_hostile_archive_stays_in_its_folder(
+    run: Run, tmp_path: Path, name: str, kind: bytes, target: str
+) -> None:
     with tarfile.open(tmp_path / "x.tar", "w") as archive:
-        member = tarfile.TarInfo("../../evil")
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = kind, target
         archive.addfile(member)
-    assert "not a source of busybox: " in refused(run, tmp_path / "x.tar", tmp_path)
+    said = refused(run, tmp_path / "x.tar", tmp_path)
+    assert f"not a source of busybox: {name} " in said
     assert not list(tmp_path.rglob("evil"))
+    assert not Path("/tmp/evil").exists()
+
+
+def test_an_archive_with_a_file_twice(run: Run, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        for _ in range(2):
+            archive.addfile(tarfile.TarInfo("busybox/file"))
+    assert "File exists" in refused(run, tmp_path / "x.tar", tmp_path)
 
 
 def test_no_compiler(run: Run, tmp_path: Path) -> None:

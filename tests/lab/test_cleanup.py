@@ -198,3 +198,22 @@ def test_works_within_a_plain_chroot(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "br0" in done.stdout
+
+
+@needs_root
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_a_program_that_was_stopped_ends(goes_on: bool) -> None:
+    """What started it is stopped with it, and would never be reaped."""
+    with Lab.open() as lab:
+        program = lab.space.start("sleeper", ["sleep", "60"])
+        stat = Path(f"/proc/{program.popen.pid}/stat")
+        end = time.monotonic() + 30
+        while stat.read_text().rsplit(")", 1)[1].split()[0] != "T":
+            # It may not have started yet.
+            program.signal("STOP")
+            time.sleep(0.05)
+            assert time.monotonic() < end
+        if goes_on:
+            program.signal("CONT")
+        program.signal("KILL")
+        assert program.wait(10) != 0
