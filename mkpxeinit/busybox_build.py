@@ -104,7 +104,7 @@ def _unpack(source: Path, place: Path) -> Path:
 
 
 def _unpack_member(archive: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> None:
-    """Write a folder or a file of the archive below `place`, a folder of our own; ValueError for anything else.
+    """Write a folder or a file of the archive below `place`, a folder of our own; else ValueError.
 
     tarfile's filters are younger than Debian 12's Python. The source of busybox has no links; without any,
     no path without ".." leads out.

@@ -76,6 +76,7 @@ phase_handoff() {
     if [ ! -e $memory/shutdown ]; then
         make_memory
         hand_over_network
+        keep_var
         lead_sysvinit
         watch_leaving
         start_keeper

@@ -116,15 +116,49 @@ place_etc() {
     }
 }
 
+# tree_mounts NAME: does the tree itself mount something on /NAME, by a unit of the site's or its fstab(5)? What is mounted
+# there already, systemd would leave as it is.
+tree_mounts() {
+    local device point
+    ! resolve_in_tree "$tree_root" "/etc/systemd/system/$1.mount" || return 0
+    resolved=$client_folder/etc/fstab
+    [ -n "$client_folder" ] && [ -f "$resolved" ] && [ ! -L "$resolved" ] || resolve_in_tree "$tree_root" /etc/fstab || return 1
+    [ -r "$resolved" ] || return 1
+    while read -r device point _; do
+        case $device in
+            '#'*) continue ;;
+        esac
+        [ "$point" != "/$1" ] || return 0
+    done < "$resolved"
+    return 1
+}
+
+# keep_var: systemd would unmount /var while journald still writes there (it lets go of a /var whose unit it knows, and would
+# fail with this one, which has none). With a unit that says so it stays until all has ended.
+keep_var() {
+    local units=/run/systemd/system
+    tree_has /usr/lib/systemd/systemd /lib/systemd/systemd || return 0
+    read_mounts
+    case $mounted in
+        *" $new_root/var "*) ;;
+        *) return 0 ;;
+    esac
+    mkdir -p $units
+    printf '%s\n' '[Unit]' 'Description=/var of this client' 'DefaultDependencies=no' '[Mount]' 'What=overlay' 'Where=/var' \
+        'Type=overlay' > $units/var.mount
+}
+
 # place_var: the tree's /var may be a link, which means a place in the tree.
 place_var() {
+    local folder
     [ ! -d var ] && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ] || return 0
-    if [ "$param_farm" = bind ]; then
-        ! layer_top var "$resolved" || return 0
+    folder=$resolved
+    if [ "$param_farm" = bind ] && ! tree_mounts var; then
+        ! layer_top var "$folder" || return 0
         accept_copy var || return 1
     fi
     mkdir var
-    copy_var "$resolved" || {
+    copy_var "$folder" || {
         rm -rf var
         report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
             "more memory, a smaller or readable /var in the tree, the module overlay in the image, or pxeinit.mode=overlay"
@@ -188,6 +222,7 @@ layer_folder() {
     esac
     resolve_in_tree "$new_root" "/$name" && [ -d "$resolved" ] && is_layer "$resolved" || return 0
     target=$resolved
+    ! tree_mounts "$name" || return 0
     if [ -n "$client_folder" ] && [ -d "$client_folder/$name" ] && [ ! -L "$client_folder/$name" ]; then
         own=$client_folder/$name:
     fi
@@ -213,7 +248,7 @@ fill_memory() {
                 report_writable "no tmpfs over /etc and /var" "the kernel refuses it"
                 return 1
             }
-            if [ -d "$new_root/tmp" ] && [ ! -L "$new_root/tmp" ]; then
+            if [ -d "$new_root/tmp" ] && [ ! -L "$new_root/tmp" ] && ! tree_mounts tmp; then
                 mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$new_root/tmp" || warn "no tmpfs: /tmp stays read-only"
             fi
             layered="${layered}tmp "

@@ -288,6 +288,63 @@ def test_var_that_no_layer_can_hold_is_copied(root: FakeRoot) -> None:
     assert root.names("newroot/var") == ["inside"]
 
 
+OWN_VAR = "# /var was on /dev/sda2 during installation\n10.0.2.2:/state /var nfs rw 0 0\n"
+COMMENT = "# /var was on /dev/sda2 during installation\n#x /var y\ntmpfs /var/tmp tmpfs nosuid 0 0"
+
+
+@pytest.mark.parametrize(
+    ("files", "own"),
+    [
+        ({"nfsroot/etc/fstab": OWN_VAR}, True),
+        ({"nfsroot/etc/systemd/system/var.mount": ""}, True),
+        ({"nfsroot/clients/default/etc/fstab": OWN_VAR}, True),
+        ({"nfsroot/etc/fstab": OWN_VAR, "nfsroot/clients/default/etc/fstab": COMMENT}, False),
+        ({"nfsroot/etc/fstab": COMMENT}, False),
+        ({}, False),
+    ],
+)
+@pytest.mark.parametrize("mode", ["farm", "ro"])
+def test_var_of_the_trees_own(root: FakeRoot, mode: str, files: dict[str, str], own: bool) -> None:
+    """A mount that is there already would keep systemd from mounting it."""
+    root.folder("nfsroot/etc")
+    root.write("nfsroot/var/inside", "x")
+    for name, text in files.items():
+        root.write(name, text)
+    root.write("proc/cmdline", f"pxeinit.mode={mode}")
+    root.fake("mount", when="-o move ", does=MOVE)
+    said = root.run('read_params; mounted="$mounted/dev "; phase_writable && phase_tree; echo status $?')
+    assert said.console.endswith("status 0\n")
+    overlays = {words[-1].rpartition("/")[2] for words in root.calls("mount") if words[1] == "overlay"}
+    assert overlays == ({"etc"} if own else {"etc", "var"})
+    if mode == "farm":
+        assert (root.read("newroot/var/inside") == "x") == own
+
+
+def test_tmp_of_the_trees_own(root: FakeRoot) -> None:
+    root.folder("nfsroot/tmp")
+    root.write("nfsroot/etc/fstab", "tmpfs\t/tmp\ttmpfs size=10m 0 0")
+    farm(root, "pxeinit.mode=ro")
+    assert not [words for words in root.calls("mount") if words[-1] == "/nfsroot/tmp"]
+
+
+@pytest.mark.parametrize(
+    ("mounts", "systemd", "kept"),
+    [
+        ("overlay /newroot/var overlay rw 0 0", True, True),
+        ("overlay /newroot/var overlay rw 0 0", False, False),
+        ("tmpfs /newroot tmpfs rw 0 0", True, False),
+    ],
+)
+def test_var_stays_mounted_to_the_end(root: FakeRoot, mounts: str, systemd: bool, kept: bool) -> None:
+    """By a unit without what the others have by default (systemd.mount(5)): journald writes there until it is killed."""
+    root.write("proc/self/mounts", f"rootfs / rootfs rw 0 0\n{mounts}\n")
+    if systemd:
+        root.write("newroot/usr/lib/systemd/systemd", "")
+    root.run("new_root=/newroot; keep_var")
+    unit = root.read("run/systemd/system/var.mount") or ""
+    assert ("\nDefaultDependencies=no\n" in unit and "\nWhere=/var\n" in unit) == kept
+
+
 def test_a_tree_without_var(root: FakeRoot) -> None:
     root.folder("nfsroot/home")
     assert farm(root).console == "status 0\n"
