@@ -336,7 +336,7 @@ def test_tmp_of_the_trees_own(root: FakeRoot) -> None:
     ],
 )
 def test_var_stays_mounted_to_the_end(root: FakeRoot, mounts: str, systemd: bool, kept: bool) -> None:
-    """By a unit without the usual dependencies (systemd.mount(5)): journald writes there until it is killed."""
+    """A unit without the usual dependencies (systemd.mount(5)): journald writes there to its end."""
     root.write("proc/self/mounts", f"rootfs / rootfs rw 0 0\n{mounts}\n")
     if systemd:
         root.write("newroot/usr/lib/systemd/systemd", "")
