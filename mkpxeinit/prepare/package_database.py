@@ -75,6 +75,6 @@ def _tmpfiles(view: View) -> frozenset[str]:
 
 CHANGE = Change(
     "package-database",
-    "clients copy /var into memory, also what only the server changes",
+    "where /var is copied into memory, what only the server changes would be, too",
     propose,
 )

@@ -1,6 +1,6 @@
 """What was done to a tree, kept in it: /.mkpxeinit/record.json, what was there before: /.mkpxeinit/saved.
 
-At the top of the tree, since clients copy /var into memory. The folder is 0700. The tree may be hostile,
+At the top of the tree, since clients may copy /var into memory. The folder is 0700. The tree may be hostile,
 so what is read back is checked; whatever it says, paths stay in the tree (writer.py).
 """
 
