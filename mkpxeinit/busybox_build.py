@@ -4,12 +4,14 @@ The source's own Makefile and programs run here: only for sources that are trust
 is not run.
 """
 
+import lzma
 import os
 import shutil
 import signal
 import subprocess
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -91,7 +93,7 @@ def _unpack(source: Path, place: Path) -> Path:
         with tarfile.open(source) as archive:
             for member in _limited(archive, shown):
                 _unpack_member(archive, member, place)
-    except (tarfile.TarError, EOFError, ValueError) as error:
+    except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         raise MkpxeinitError(
             f"{shown}: not a source of busybox: {printable(error) or type(error).__name__}; "
             "give its folder or its tar archive"

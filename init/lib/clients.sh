@@ -106,7 +106,8 @@ is_client_entry() {
     [ -d "$client_folder/$1" ] && [ ! -L "$client_folder/$1" ]
 }
 
-# layer_client_folder NAME: over the tree's own, writable in memory. Modes farm (/etc and /var have theirs already) and overlay: one more layer of the whole is refused, for the client's folder lies inside the tree.
+# layer_client_folder NAME: over the tree's own, writable in memory. Modes farm (/etc and /var have theirs already)
+# and overlay: one more layer of the whole is refused, for the client's folder lies inside the tree.
 layer_client_folder() {
     local name="$1" below='' layers=$new_root/.pxeinit/$1
     [ "$param_mode" = farm ] || layers=$run_dir/overlay/top/client/$1
@@ -116,9 +117,8 @@ layer_client_folder() {
     fi
     # A link of the farm's.
     [ ! -L "$new_root/$name" ] || rm "$new_root/$name"
-    mkdir -p "$new_root/$name" "$layers/upper" "$layers/work"
-    mount -t overlay -o "lowerdir=$client_folder/$name$below,upperdir=$layers/upper,workdir=$layers/work" \
-        overlay "$new_root/$name"
+    mkdir -p "$new_root/$name"
+    mount_layers "$client_folder/$name$below" "$layers" "$new_root/$name"
 }
 
 # bind_client_folder NAME: in place of the tree's own. Modes ro (but for /etc and /var) and rw.

@@ -27,6 +27,21 @@ lead_sysvinit() {
     done
 }
 
+# keep_var: systemd would unmount /var while journald still writes there (it lets go of a /var whose unit it knows, and would
+# fail with this one, which has none). With a unit that says so it stays until all has ended.
+keep_var() {
+    local units=/run/systemd/system
+    tree_has /usr/lib/systemd/systemd /lib/systemd/systemd || return 0
+    read_mounts
+    case $mounted in
+        *" $new_root/var "*) ;;
+        *) return 0 ;;
+    esac
+    mkdir -p $units
+    printf '%s\n' '[Unit]' 'Description=/var of this client' 'DefaultDependencies=no' '[Mount]' 'What=overlay' 'Where=/var' \
+        'Type=overlay' > $units/var.mount
+}
+
 # watch_leaving: systemd is led there by itself, unless the server is silent then (leave-anyway). A FIFO of a socket unit is
 # closed and removed by systemd without any program; that it conflicts with the targets also makes systemd read these now.
 watch_leaving() {

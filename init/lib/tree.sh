@@ -74,39 +74,46 @@ bind_folders() {
     done
 }
 
-# layer_top NAME FOLDER: ./NAME is FOLDER of the tree, writable at the cost of what is written: an overlay, its upper layer in
-# the tmpfs root, the client's own folder between them. Fails without overlay; layer_own is then the client's own.
-layer_top() {
-    local layers=$new_root/.pxeinit/$1
+# mount_layers LOWER LAYERS TARGET: an overlay; what is written there is kept in LAYERS.
+mount_layers() {
+    mkdir -p "$2/upper" "$2/work"
+    mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$3"
+}
+
+# layer NAME FOLDER LAYERS TARGET: TARGET becomes FOLDER of the tree, with the client's own NAME over it, writable at the cost of
+# what is written. Sets layer_own to the client's own.
+layer() {
     layer_own=
-    if [ -n "$client_folder" ] && [ -d "$client_folder/$1" ] && [ ! -L "$client_folder/$1" ]; then
+    if [ -n "$client_folder" ] && is_client_entry "$1"; then
         layer_own=$client_folder/$1:
     fi
-    is_layer "$2" || return 1
-    [ -d .pxeinit ] || (umask 077 && mkdir .pxeinit)
-    mkdir -p "$1" "$layers/upper" "$layers/work"
-    if mount -t overlay -o "lowerdir=$layer_own$2,upperdir=$layers/upper,workdir=$layers/work" overlay "$1"; then
-        layered="$layered$1 "
-        return 0
-    fi
-    rmdir "$1"
-    return 1
+    is_layer "$2" && mount_layers "$layer_own$2" "$3" "$4" && layered="$layered$1 "
 }
 layered=' ' # the top folders that have such a layer
+layer_own=
 
-# accept_copy NAME: in the place of that overlay, unless the client has a folder of its own for it.
-accept_copy() {
+# do_without NAME WARNING: there is no such layer, which is a failure if the client has a folder of its own for it.
+do_without() {
     if [ -n "$layer_own" ]; then
         report_clients "/$1 of this client could not be mounted" "there is no overlay"
         return 1
     fi
-    warn "no overlay for /$1: it is copied"
+    warn "$2"
+}
+
+# layer_top NAME FOLDER: ./NAME in the farm, its layers in the tmpfs root.
+layer_top() {
+    [ -d .pxeinit ] || (umask 077 && mkdir .pxeinit)
+    mkdir "$1"
+    layer "$1" "$2" "$new_root/.pxeinit/$1" "$1" && return 0
+    rmdir "$1"
+    return 1
 }
 
 place_etc() {
     [ -d nfsroot/etc ] && [ ! -L nfsroot/etc ] && [ ! -d etc ] || return 0
     ! layer_top etc "$tree_root/etc" || return 0
-    accept_copy etc || return 1
+    do_without etc "no overlay for /etc: it is copied" || return 1
     mkdir etc
     copy_stream "$tree_root/etc" etc . || {
         rm -rf etc
@@ -133,21 +140,6 @@ tree_mounts() {
     return 1
 }
 
-# keep_var: systemd would unmount /var while journald still writes there (it lets go of a /var whose unit it knows, and would
-# fail with this one, which has none). With a unit that says so it stays until all has ended.
-keep_var() {
-    local units=/run/systemd/system
-    tree_has /usr/lib/systemd/systemd /lib/systemd/systemd || return 0
-    read_mounts
-    case $mounted in
-        *" $new_root/var "*) ;;
-        *) return 0 ;;
-    esac
-    mkdir -p $units
-    printf '%s\n' '[Unit]' 'Description=/var of this client' 'DefaultDependencies=no' '[Mount]' 'What=overlay' 'Where=/var' \
-        'Type=overlay' > $units/var.mount
-}
-
 # place_var: the tree's /var may be a link, which means a place in the tree.
 place_var() {
     local folder
@@ -155,7 +147,7 @@ place_var() {
     folder=$resolved
     if [ "$param_farm" = bind ] && ! tree_mounts var; then
         ! layer_top var "$folder" || return 0
-        accept_copy var || return 1
+        do_without var "no overlay for /var: it is copied" || return 1
     fi
     mkdir var
     copy_var "$folder" || {
@@ -213,29 +205,17 @@ copy_var() {
     copy_stream "$from" "$var" "$@"
 }
 
-# layer_folder NAME: mode ro. What is written in /NAME stays in memory; below it the client's own, below that the tree's.
+# layer_folder NAME: mode ro. What is written in /NAME stays in memory.
 layer_folder() {
-    local name="$1" target own='' layers=$run_dir/memory/$1
+    local target
     case $layered in
         # An earlier attempt's.
-        *" $name "*) return 0 ;;
+        *" $1 "*) return 0 ;;
     esac
-    resolve_in_tree "$new_root" "/$name" && [ -d "$resolved" ] && is_layer "$resolved" || return 0
+    resolve_in_tree "$new_root" "/$1" && [ -d "$resolved" ] && is_layer "$resolved" || return 0
     target=$resolved
-    ! tree_mounts "$name" || return 0
-    if [ -n "$client_folder" ] && [ -d "$client_folder/$name" ] && [ ! -L "$client_folder/$name" ]; then
-        own=$client_folder/$name:
-    fi
-    mkdir -p "$layers/upper" "$layers/work"
-    if mount -t overlay -o "lowerdir=$own$target,upperdir=$layers/upper,workdir=$layers/work" overlay "$target"; then
-        layered="$layered$name "
-        return 0
-    fi
-    if [ -n "$own" ]; then
-        report_clients "/$name of this client could not be mounted" "there is no overlay"
-        return 1
-    fi
-    warn "no overlay: /$name stays read-only"
+    ! tree_mounts "$1" || return 0
+    layer "$1" "$target" "$run_dir/memory/$1" "$target" || do_without "$1" "no overlay: /$1 stays read-only"
 }
 
 # fill_memory: mode ro. The tree itself, but for what no system runs without: /etc, which says who a client is, /var and /tmp.

@@ -1,9 +1,16 @@
 """`mkpxeinit busybox`, on a source whose Makefile only copies a program; the real one is in tests/lab."""
 
+import bz2
+import gzip
+import io
+import lzma
 import os
+import random
 import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -160,6 +167,30 @@ def test_a_hostile_archive_stays_in_its_folder(
     assert f"not a source of busybox: {name} " in said
     assert not list(tmp_path.rglob("evil"))
     assert not Path("/tmp/evil").exists()
+
+
+@pytest.mark.parametrize("opened", [gzip.open, bz2.open, lzma.open])
+def test_a_damaged_archive(run: Run, tmp_path: Path, opened: Callable[[Path, str], BinaryIO]) -> None:
+    """In the middle: its beginning is good."""
+    path = tmp_path / "x.tar"
+    with opened(path, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+        for number in range(20):
+            member = tarfile.TarInfo(f"busybox/{number}")
+            member.size = 50_000
+            archive.addfile(member, io.BytesIO(random.Random(number).randbytes(member.size)))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 4000] = bytes(4000)
+    path.write_bytes(data)
+    assert refused(run, path, tmp_path).startswith(f"{path}: ")
+
+
+def test_an_archive_of_no_time(run: Run, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("busybox/file")
+        member.mtime = 10**30
+        archive.addfile(member)
+    assert "not a source of busybox: " in refused(run, tmp_path / "x.tar", tmp_path)
 
 
 def test_an_archive_with_a_file_twice(run: Run, tmp_path: Path) -> None:
