@@ -58,6 +58,32 @@ wait_silent=3 # seconds
 wait_since=0
 wait_next=$wait_silent
 
+# nap MICROSECONDS: less than a second, without a process: waits for a line in a FIFO that nobody writes. By usleep where the
+# shell cannot do that.
+nap() {
+    local fraction
+    if [ -z "$nap_own" ]; then
+        nap_own=no
+        [ -e $nap_fifo ] || mknod -m 600 $nap_fifo p 2>/dev/null
+        if [ -p $nap_fifo ]; then
+            # A shell that does not know -t, or no fractions, says so and fails with 2.
+            # shellcheck disable=SC3045  # tried, in a shell of its own
+            (read -r -t 0.001 _ <> $nap_fifo) 2>/dev/null
+            [ $? -eq 2 ] || nap_own=yes
+        fi
+    fi
+    if [ $nap_own = no ]; then
+        usleep "$1"
+        return 0
+    fi
+    fraction=$((1000000 + $1))
+    # shellcheck disable=SC3045  # tried above
+    read -r -t "0.${fraction#1}" _ <> $nap_fifo
+    return 0
+}
+nap_own=
+nap_fifo=/tmp/nap
+
 # back_off WHAT: waits for the next delay, the console saying for what.
 back_off() {
     next_delay

@@ -4,6 +4,7 @@
 # the host name, the group and "default".
 
 client_folder=
+client_own=' ' # the folders of it that are mounted
 
 # report_clients WHAT WHY
 report_clients() {
@@ -118,7 +119,7 @@ layer_client_folder() {
     # A link of the farm's.
     [ ! -L "$new_root/$name" ] || rm "$new_root/$name"
     mkdir -p "$new_root/$name"
-    mount_layers "$client_folder/$name$below" "$layers" "$new_root/$name"
+    mount_layers "$client_folder/$name$below" "$layers" "$new_root/$name" && client_own="$client_own$name "
 }
 
 # bind_client_folder NAME: in place of the tree's own. Modes ro (but for /etc and /var) and rw.
@@ -127,7 +128,7 @@ bind_client_folder() {
         warn "/$1 is no folder of the tree: the client's own cannot be mounted there"
         return 0
     fi
-    mount -o bind "$client_folder/$1" "$new_root/$1"
+    mount -o bind "$client_folder/$1" "$new_root/$1" && client_own="$client_own$1 "
 }
 
 # place_client: each folder that this client has for itself, in its place.

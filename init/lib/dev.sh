@@ -38,7 +38,9 @@ make_link() {
 # complete_dev: what no system runs without, and the consoles that the kernel uses.
 complete_dev() {
     local consoles='' name number
-    mkdir -p "$dev_folder/pts" "$dev_folder/shm"
+    if [ ! -d "$dev_folder/pts" ] || [ ! -d "$dev_folder/shm" ]; then
+        mkdir -p "$dev_folder/pts" "$dev_folder/shm"
+    fi
     make_node console 5 1 600
     make_node null 1 3 666
     make_node zero 1 5 666
@@ -55,6 +57,8 @@ complete_dev() {
         { IFS= read -r number < "/sys/class/tty/$name/dev"; } 2>/dev/null || continue
         make_node "$name" "${number%:*}" "${number#*:}" 620
     done
+    # systemd makes these as its first act.
+    [ "${init_file##*/}" != systemd ] || return 0
     make_link fd /proc/self/fd
     make_link stdin fd/0
     make_link stdout fd/1

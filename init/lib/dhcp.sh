@@ -5,21 +5,28 @@
 dhcp_tries=3      # DISCOVER frames a round
 dhcp_pause=2      # seconds between them
 dhcp_round=12     # seconds that a round takes at most
-dhcp_probe=       # udhcpc's option to ask whether the offered address is in use, found once
+dhcp_probe=       # udhcpc's option to ask whether the offered address is in use
+dhcp_unknown=no   # did udhcpc refuse an option in this round?
 lease_fallback=   # an interface whose lease is of use for nothing but its address
 dhcp_vendor=      # the vendor class of this round
 dhcp_pxe=no       # does this round ask as a PXE ROM does?
 dhcp_declined=no  # was an address found in use in this phase?
 
-# find_dhcp_probe: busybox before 1.29 has no time for it, and may be built without it.
-find_dhcp_probe() {
+# choose_probe: before the first round. In milliseconds: two seconds would be udhcpc's own choice.
+choose_probe() {
     [ -z "$dhcp_probe" ] || return 0
     dhcp_probe=none
-    [ "$param_arp" = yes ] || return 0
-    case $(udhcpc --help 2>&1) in
-        # In milliseconds: two seconds would be its own choice.
-        *'-a[MSEC]'*) dhcp_probe=-a300 ;;
-        *'[-a]'* | *[' 	']'-a'[' 	']*) dhcp_probe=-a ;;
+    [ "$param_arp" != yes ] || dhcp_probe=-a300
+}
+
+# weaken_probe: after a round that udhcpc refused: busybox before 1.29 has no time for it, and may be built without it. Fails
+# where it was not that.
+weaken_probe() {
+    [ $dhcp_unknown = yes ] || return 1
+    case $dhcp_probe in
+        -a300) dhcp_probe=-a ;;
+        -a) dhcp_probe=none ;;
+        *) return 1 ;;
     esac
 }
 
@@ -43,7 +50,7 @@ run_udhcpc() {
         set -- "$@" -x "0x5d:$dhcp_arch" -x 0x5e:010310
         [ -z "$uuid" ] || set -- "$@" -x "0x61:00$uuid"
     fi
-    exec env -i PATH=/bin LC_ALL=C udhcpc "$@" > "$run_dir/udhcpc.$interface" 2>&1
+    exec env -i PATH=/bin LC_ALL=C udhcpc "$@" > "/tmp/udhcpc.$interface" 2>&1
 }
 
 # read_uuid: sets uuid to the machine's SMBIOS UUID in hexadecimal digits, empty if there is none.
@@ -111,13 +118,19 @@ judge_leases() {
 
 # ask_round: a round on every linked interface at once. Succeeds with a lease that is of use.
 ask_round() {
+    choose_probe
+    until try_round; do
+        weaken_probe || return 1
+    done
+}
+
+try_round() {
     local name pids=''
-    find_dhcp_probe
     read_uptime
     round_since=$uptime_now
-    lease_interface= lease_fallback=
+    lease_interface= lease_fallback= dhcp_unknown=no
     for name in $linked; do
-        rm -rf "$run_dir/lease/$name"
+        [ ! -e "$run_dir/lease/$name" ] || rm -rf "$run_dir/lease/$name"
         run_udhcpc "$name" &
         pids="$pids $!"
     done
@@ -143,7 +156,7 @@ wait_round() {
         tell_wait "$what"
         seconds_since "$round_since"
         [ "$elapsed" -lt $dhcp_round ] || break
-        usleep 40000
+        nap 40000
     done
     { kill "$@"; wait "$@"; } 2>/dev/null
     for name in $linked; do
@@ -159,9 +172,10 @@ read_udhcpc() {
         printf '%s: %s\n' "$1" "$line" >> "$run_dir/udhcpc.log"
         case $line in
             *declining*) dhcp_declined=yes ;;
+            *'invalid option'* | *'unrecognized option'*) dhcp_unknown=yes ;;
         esac
-    done < "$run_dir/udhcpc.$1"
-    rm -f "$run_dir/udhcpc.$1"
+    done < "/tmp/udhcpc.$1"
+    : > "/tmp/udhcpc.$1"
 }
 
 # report_no_lease ROUNDS: what is known when nobody answers, or somebody else has every address.
@@ -206,6 +220,12 @@ take_useless() {
     warn "no lease with a root-path came; the one of ${lease_value:-an unnamed server} on $lease_interface is taken"
 }
 
+# holds_entries FOLDER: those without a dot in front.
+holds_entries() {
+    set -- "$1"/*
+    [ -e "$1" ]
+}
+
 # note_question: whoever renews the lease later has to ask as the same client.
 note_question() {
     write_lease vendor-class "$dhcp_vendor"
@@ -219,8 +239,10 @@ take_dhcp() {
     dhcp_useless=no dhcp_declined=no
     begin_wait
     while :; do
-        rm -rf "$run_dir/lease"
-        mkdir "$run_dir/lease"
+        if [ ! -d "$run_dir/lease" ] || [ $round -gt 0 ] || holds_entries "$run_dir/lease"; then
+            rm -rf "$run_dir/lease"
+            mkdir "$run_dir/lease"
+        fi
         round=$((round + 1))
         choose_vendor $round
         if ask_round; then

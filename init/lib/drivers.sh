@@ -170,5 +170,6 @@ load_named_modules() {
 phase_drivers() {
     load_named_modules
     load_bus_drivers
+    has_processors || start_root_modules
     return 0
 }

@@ -23,7 +23,7 @@ read_mounts() {
     done < /proc/self/mounts
 }
 mounted=' '
-root_type=rootfs
+root_type=
 kernel_release=unknown
 
 phase_early() {
@@ -47,7 +47,18 @@ phase_early() {
     add_state phase.early "$began"
     add_state version "$image_version"
     write_module_settings
-    start_root_modules
+    # With one processor, the network's drivers come first: what waits for the network then leaves it to the others.
+    ! has_processors || start_root_modules
+}
+
+# has_processors: several of them?
+has_processors() {
+    local online=0
+    { IFS= read -r online < /sys/devices/system/cpu/online; } 2>/dev/null || :
+    case $online in
+        *[,-]*) ;;
+        *) return 1 ;;
+    esac
 }
 
 # read_release: sets kernel_release, and image_release for which the image was built.
@@ -65,17 +76,24 @@ read_release() {
     fi
 }
 
-# start_root_modules: the file systems' modules load while the network comes up; wait_root_modules joins them.
+# start_root_modules: the file systems' modules load while the network comes up; wait_root_modules joins them. The mount
+# asks the kernel for what is missing then, another version of NFS for example: the largest is only loaded where the
+# command line does not say that it will not be used.
 start_root_modules() {
-    modprobe -a -q nfs nfsv4 nfsv3 overlay &
+    local version=nfsv4
+    [ -z "$root_modules_pid" ] || return 0
+    case ,$param_nfsroot,$param_root, in
+        *,vers=3,* | *,nfsvers=3,* | *,v3,*) version=nfsv3 ;;
+    esac
+    modprobe -a -q nfs $version overlay &
     root_modules_pid=$!
 }
 root_modules_pid=
 
 wait_root_modules() {
-    if [ -n "$root_modules_pid" ]; then
+    if is_number "$root_modules_pid"; then
         wait "$root_modules_pid"
-        root_modules_pid=
+        root_modules_pid=done
     fi
     return 0
 }

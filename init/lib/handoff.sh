@@ -21,7 +21,7 @@ install_resolv_conf() {
         *)
             # In mode rw the file would be the server's, which all clients share: it is covered, below.
             if [ "$param_mode" != rw ] || [ "${target#"$new_root"/}" = "$target" ]; then
-                mkdir -p "${target%/*}" 2>/dev/null
+                [ -d "${target%/*}" ] || mkdir -p "${target%/*}" 2>/dev/null
                 { cat "$run_dir/resolv.conf" > "$target"; } 2>/dev/null && return 0
             fi
             ;;
@@ -43,7 +43,9 @@ give_machine_id() {
     # What the client's own folder says is meant.
     [ -z "$client_folder" ] || [ ! -s "$client_folder/etc/machine-id" ] || return 0
     IFS= read -r address < "/sys/class/net/$lease_interface/address" || return 0
-    id=$(printf 'mkpxeinit machine-id %s\n' "$address" | md5sum)
+    printf 'mkpxeinit machine-id %s\n' "$address" > /tmp/id
+    md5sum /tmp/id > /tmp/md5sum
+    IFS= read -r id < /tmp/md5sum || return 0
     printf '%s\n' "${id%% *}" > "$file"
 }
 

@@ -78,7 +78,7 @@ settle_address6() {
             ip -6 addr del "$1/128" dev "$lease_interface"
             return 1
         fi
-        usleep 100000
+        nap 100000
     done
 }
 
@@ -113,7 +113,7 @@ take_ipv6() {
         if must_give_up && [ $elapsed -ge $network_give_up ]; then
             return 1
         fi
-        usleep 200000
+        nap 200000
         look_for_links
     done
 }

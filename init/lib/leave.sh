@@ -31,13 +31,12 @@ lead_sysvinit() {
 # fail with this one, which has none). With a unit that says so it stays until all has ended.
 keep_var() {
     local units=/run/systemd/system
-    tree_has /usr/lib/systemd/systemd /lib/systemd/systemd || return 0
-    read_mounts
-    case $mounted in
-        *" $new_root/var "*) ;;
+    case $layered$client_own in
+        *' var '*) ;;
         *) return 0 ;;
     esac
-    mkdir -p $units
+    tree_has /usr/lib/systemd/systemd /lib/systemd/systemd || return 0
+    make_unit_folders
     printf '%s\n' '[Unit]' 'Description=/var of this client' 'DefaultDependencies=no' '[Mount]' 'What=overlay' 'Where=/var' \
         'Type=overlay' > $units/var.mount
 }
@@ -49,7 +48,8 @@ watch_leaving() {
     tree_has /usr/lib/systemd/systemd /lib/systemd/systemd && command -v nc > /dev/null || return 0
     is_number "$root_port" || return 0
     mount -t proc -o nosuid,nodev,noexec proc $memory/proc || return 0
-    mkdir -p $memory/leaving $units/sysinit.target.wants
+    make_unit_folders
+    mkdir $memory/leaving
     mknod -m 600 $memory/leaving/shutdown p
     printf '%s\n' '[Unit]' 'Description=Asked for by nobody' '[Service]' 'Type=oneshot' \
         "ExecStart=$memory/bin/busybox true" > "$units/pxeinit-leave@.service"
@@ -57,9 +57,12 @@ watch_leaving() {
     printf '%s\n' '[Unit]' 'Description=Way to %i without the server of the root' 'DefaultDependencies=no' \
         'IgnoreOnIsolate=yes' 'Conflicts=%i.target' '[Socket]' "ListenFIFO=$memory/leaving/%i" 'SocketMode=0600' \
         'RemoveOnStop=yes' 'Slice=system.slice' > "$units/pxeinit-leave@.socket"
-    for verb in shutdown poweroff reboot halt kexec; do
-        ln -s ../pxeinit-leave@.socket "$units/sysinit.target.wants/pxeinit-leave@$verb.socket"
-    done
+    {
+        printf '%s\n' '[Unit]'
+        for verb in shutdown poweroff reboot halt kexec; do
+            printf 'Wants=pxeinit-leave@%s.socket\n' $verb
+        done
+    } > $units/sysinit.target.d/pxeinit-leave.conf
     env -i PATH=/bin setsid chroot $memory @/busybox sh /leave-anyway "$root_address" "$root_port" \
         < /dev/null > /dev/null 2>&1 &
 }

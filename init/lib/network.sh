@@ -143,7 +143,7 @@ wait_interfaces() {
             return 0
         fi
         [ $elapsed -lt $network_end_nic ] || return 1
-        usleep 100000
+        nap 100000
         load_bus_drivers
     done
 }
@@ -176,7 +176,7 @@ wait_link() {
         if must_give_up && [ $elapsed -ge $network_give_up ]; then
             return 1
         fi
-        usleep 50000
+        nap 50000
         # Nothing but a link is missing in most cases, and that comes soon.
         [ $elapsed -lt 1 ] || load_bus_drivers
     done

@@ -165,8 +165,10 @@ mount_nfs() {
     case $device in
         *:*) device="[$device]" ;;
     esac
+    hush_kernel "$1"
     timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" "$nfs_root" 2> /tmp/mount
     status=$?
+    [ -z "$kernel_loader" ] || printf '%s\n' "$kernel_loader" > $loader_file
     mount_message=
     IFS= read -r mount_message < /tmp/mount || :
     # busybox: "mount: mounting A on B failed: REASON"
@@ -188,6 +190,22 @@ mount_nfs() {
     esac
     log_line "mount -t $type -o $options $device:$root_path: $mount_result ${mount_message}"
 }
+
+# hush_kernel VERSION: for the time of the mount the kernel asks for no modules, kernel_loader being how it did. With NFS 4 it
+# asks four times for Kerberos, which no image has unless somebody put it there.
+hush_kernel() {
+    kernel_loader=
+    case $1 in
+        4*) [ -d /sys/module/nfsv4 ] || return 0 ;;
+        *) return 0 ;;
+    esac
+    [ ! -e "/lib/modules/$kernel_release/kernel/net/sunrpc/auth_gss" ] || return 0
+    { IFS= read -r kernel_loader < $loader_file; } 2>/dev/null || return 0
+    # (It may not be writable.)
+    { echo > $loader_file; } 2>/dev/null || kernel_loader=
+}
+loader_file=/proc/sys/kernel/modprobe
+kernel_loader=
 
 # try_versions: sets root_version and succeeds with a trusted mount; else attempt_result and attempt_message tell the most
 # telling failure, and where this names a version, which.
@@ -401,7 +419,7 @@ phase_root() {
     sort_options
     root_access=ro
     [ "$param_mode" != rw ] || root_access=rw
-    mkdir -p $nfs_root
+    [ -d $nfs_root ] || mkdir $nfs_root
     wait_root || return 1
     add_state root "$root_server:$root_path"
     add_state root.address "$root_address"

@@ -9,7 +9,7 @@ make_memory() {
     mkdir -p $memory
     mount -t tmpfs -o nosuid,mode=0755,size=16m tmpfs $memory || warn "no tmpfs of its own for $memory"
     mkdir -p $memory/bin $memory/@ $memory/dev $memory/proc $memory/sys $memory/run $memory/oldroot $memory/keeper
-    cp /bin/busybox $memory/bin/busybox
+    cp /bin/busybox $memory/bin/
     ln -s busybox $memory/bin/sh
     # systemd spares what is called "@…" (systemd.io/ROOT_STORAGE_DAEMONS), busybox wants its own name behind a slash.
     ln -s ../bin/busybox $memory/@/busybox
@@ -100,7 +100,7 @@ replace_file() {
 hand_over_networkd() {
     local name folder=/run/systemd/network
     tree_has /usr/lib/systemd /lib/systemd || return 0
-    mkdir -p $folder
+    make_unit_folders
     for name in $kept_interfaces; do
         # In both files the first that matches is taken, in the order of their names.
         printf '%s\n' '# pxeinit: the root hangs on this name.' '[Match]' "OriginalName=$name" '[Link]' \
@@ -111,6 +111,11 @@ hand_over_networkd() {
             printf '%s\n' '[Match]' "Name=$name" '[Link]' 'Unmanaged=yes'
         fi > "$folder/0-pxeinit-$name.network"
     done
+}
+
+# make_unit_folders: systemd's in /run, all that anything of ours goes to.
+make_unit_folders() {
+    [ -d /run/systemd/system/sysinit.target.d ] || mkdir -p /run/systemd/network /run/systemd/system/sysinit.target.d
 }
 
 # describe_network: the lease as systemd.network(5) has it. No gateway: the routes are there, and are kept; a second one

@@ -5,7 +5,7 @@
 
 # choose_switch: sets switch_way to switch_root, pivot_root (this root is a mount) or move_then_pivot.
 choose_switch() {
-    read_mounts
+    [ -n "$root_type" ] || read_mounts
     case $root_type.$param_switch in
         rootfs.pivot_root) switch_way=move_then_pivot ;;
         rootfs.*) switch_way=switch_root ;;

@@ -60,12 +60,42 @@ link_entries() {
     "$@" .
 }
 
+# make_folders: all of the farm's at once. What is mounted on them, or copied into them, is in the list placed when it is done.
+make_folders() {
+    local name
+    set -- run tmp proc sys dev initrd var
+    if [ "$param_farm" = bind ]; then
+        [ -d .pxeinit ] || (umask 077 && mkdir .pxeinit)
+        for name in etc $bound_folders; do
+            ! is_own_folder "$name" || set -- "$@" "$name"
+        done
+        for name in etc var; do
+            set -- "$@" ".pxeinit/$name/upper" ".pxeinit/$name/work"
+        done
+    fi
+    mkdir -p "$@" && chmod 1777 tmp
+}
+placed=' '
+
+# is_own_folder NAME: of the tree, at its top, and no link.
+is_own_folder() {
+    [ -d "nfsroot/$1" ] && [ ! -L "nfsroot/$1" ]
+}
+
+# is_placed NAME
+is_placed() {
+    case $placed in
+        *" $1 "*) ;;
+        *) return 1 ;;
+    esac
+}
+
 # bind_folders: the tree's own folders, where a symbolic link would break what must not meet one.
 bind_folders() {
     local name
     for name in $bound_folders; do
-        [ -d "nfsroot/$name" ] && [ ! -L "nfsroot/$name" ] && [ ! -d "$name" ] || continue
-        mkdir "$name"
+        is_own_folder "$name" && ! is_placed "$name" || continue
+        placed="$placed$name "
         mount -o bind "nfsroot/$name" "$name" || {
             rmdir "$name"
             ln -s "nfsroot/$name" "$name"
@@ -76,7 +106,7 @@ bind_folders() {
 
 # mount_layers LOWER LAYERS TARGET: an overlay; what is written there is kept in LAYERS.
 mount_layers() {
-    mkdir -p "$2/upper" "$2/work"
+    [ -d "$2/work" ] || mkdir -p "$2/upper" "$2/work"
     mount -t overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" overlay "$3"
 }
 
@@ -103,24 +133,20 @@ do_without() {
 
 # layer_top NAME FOLDER: ./NAME in the farm, its layers in the tmpfs root.
 layer_top() {
-    [ -d .pxeinit ] || (umask 077 && mkdir .pxeinit)
-    mkdir "$1"
-    layer "$1" "$2" "$new_root/.pxeinit/$1" "$1" && return 0
-    rmdir "$1"
-    return 1
+    layer "$1" "$2" "$new_root/.pxeinit/$1" "$1" && placed="$placed$1 "
 }
 
 place_etc() {
-    [ -d nfsroot/etc ] && [ ! -L nfsroot/etc ] && [ ! -d etc ] || return 0
+    is_own_folder etc && ! is_placed etc || return 0
     ! layer_top etc "$tree_root/etc" || return 0
     do_without etc "no overlay for /etc: it is copied" || return 1
-    mkdir etc
     copy_stream "$tree_root/etc" etc . || {
         rm -rf etc
         report PXE-INIT-tree-etc "/etc could not be copied into memory" "$stream_message" \
             "put the module overlay into the image, or use pxeinit.farm=symlink"
         return 1
     }
+    placed="${placed}etc "
 }
 
 # tree_mounts NAME: does the tree itself mount something on /NAME, by a unit of the site's or its fstab(5)? What is mounted
@@ -143,19 +169,19 @@ tree_mounts() {
 # place_var: the tree's /var may be a link, which means a place in the tree.
 place_var() {
     local folder
-    [ ! -d var ] && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ] || return 0
+    ! is_placed var && resolve_in_tree "$tree_root" /var && [ -d "$resolved" ] || return 0
     folder=$resolved
     if [ "$param_farm" = bind ] && ! tree_mounts var; then
         ! layer_top var "$folder" || return 0
         do_without var "no overlay for /var: it is copied" || return 1
     fi
-    mkdir var
     copy_var "$folder" || {
         rm -rf var
         report PXE-INIT-tree-var "/var could not be copied into memory" "$stream_message" \
             "more memory, a smaller or readable /var in the tree, the module overlay in the image, or pxeinit.mode=overlay"
         return 1
     }
+    placed="${placed}var "
 }
 
 # copy_stream FROM TO NAME...: one tar stream, so that no file costs a process and the reading runs ahead of the writing.
@@ -228,6 +254,7 @@ fill_memory() {
                 report_writable "no tmpfs over /etc and /var" "the kernel refuses it"
                 return 1
             }
+            mkdir -p $run_dir/memory/etc/upper $run_dir/memory/etc/work $run_dir/memory/var/upper $run_dir/memory/var/work
             if [ -d "$new_root/tmp" ] && [ ! -L "$new_root/tmp" ] && ! tree_mounts tmp; then
                 mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$new_root/tmp" || warn "no tmpfs: /tmp stays read-only"
             fi
@@ -239,8 +266,7 @@ fill_memory() {
 
 fill_farm() {
     cd "$new_root" || return 1
-    mkdir -p run tmp proc sys dev initrd
-    chmod 1777 tmp
+    make_folders
     link_entries linked ln -s && link_entries copied cp -d || {
         report PXE-INIT-tree-links "the farm of links is incomplete" "the message above is the program's word" \
             "is there memory left? pxeinit.mode=overlay or ro needs less"
@@ -251,7 +277,6 @@ fill_farm() {
         place_etc || return 1
     fi
     place_var || return 1
-    mkdir -p var
 }
 
 phase_tree() {

@@ -3,7 +3,7 @@
 # degraded, mount(8) says "must be superuser"), reads that end in EIO (READ_PLUS of some servers), and large folders that
 # cannot be listed (READDIR of newer kernels against some servers). Each is found here in a round trip or two.
 
-tree_init= tree_fault= tree_message=
+tree_init= init_file= tree_fault= tree_message=
 
 # large_folders: where an installed system has many entries; the first two that exist are listed.
 large_folders="usr/lib/systemd/system usr/bin lib/systemd/system bin usr/sbin etc"

@@ -10,7 +10,7 @@ tree_root=$nfs_root
 
 # move_mount FROM TO
 move_mount() {
-    mkdir -p "$2" 2>/dev/null
+    [ -d "$2" ] || mkdir -p "$2" 2>/dev/null
     mount -o move "$1" "$2"
 }
 
@@ -21,12 +21,11 @@ report_writable() {
 
 prepare_farm() {
     if [ ! -d /newroot/nfsroot ]; then
-        mkdir -p /newroot
+        [ -d /newroot ] || mkdir /newroot
         mount -t tmpfs -o mode=0755 tmpfs /newroot || {
             report_writable "no tmpfs for the root" "the kernel refuses it"
             return 1
         }
-        mkdir /newroot/nfsroot
         move_mount $nfs_root /newroot/nfsroot || {
             # Else the next attempt would take the empty folder for the tree.
             umount /newroot

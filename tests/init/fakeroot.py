@@ -84,6 +84,7 @@ FAKED = SOMETIMES.union(ALWAYS)
 _BUSYBOX = f'#!{BUSYBOX} sh\nname=$1\nshift\nexec "/bin/$name" "$@"'
 _FILES = {
     "proc/uptime": "3.00 1.00",
+    "sys/devices/system/cpu/online": "0-1",
     "proc/cmdline": "",
     "proc/self/mounts": "rootfs / rootfs rw 0 0",
     "proc/mounts": "rootfs / rootfs rw 0 0",

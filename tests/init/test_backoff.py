@@ -1,5 +1,7 @@
 """backoff.sh: the bounds of each delay, whatever the random numbers are."""
 
+import os
+
 import pytest
 
 from tests.init.fakeroot import FakeRoot
@@ -44,3 +46,19 @@ def test_back_off_says_for_what_and_reset_begins_anew(root: FakeRoot) -> None:
     said = root.run("param_quiet=yes; back_off 'an answer'; back_off x; reset_backoff; back_off y")
     assert "waiting 1 s, then trying again: an answer" in said.console
     assert root.calls("sleep") == [["1"], ["2"], ["1"]]
+
+
+def test_a_nap_without_a_process(root: FakeRoot) -> None:
+    """By a shell whose `read` has a timeout in fractions of a second; dash's has none, and calls usleep."""
+    root.folder("tmp")
+    os.mkfifo(root.place("tmp/nap"))
+    assert root.run("nap 1000; nap 50000; echo $?").console == "0\n"
+    assert root.calls("usleep") == ([] if root.shell == "ash" else [["1000"], ["50000"]])
+    assert root.calls("mknod") == []
+
+
+def test_a_nap_without_a_fifo(root: FakeRoot) -> None:
+    root.fake("mknod", fails=1)
+    assert root.run("nap 1000; nap 2000; echo $?").console == "0\n"
+    assert root.calls("usleep") == [["1000"], ["2000"]]
+    assert root.calls("mknod") == [["-m", "600", "/tmp/nap", "p"]]

@@ -71,18 +71,31 @@ def test_what_can_be_asked_otherwise(
     assert not set(has_not) & set(words)
 
 
+@pytest.mark.parametrize("word", ["invalid option -- ", "unrecognized option: "])
 @pytest.mark.parametrize(
-    ("says", "probe"),
-    [("[-a[MSEC]]", "-a300"), ("[-a] [-t N]", "-a"), ("\t-a\t\tUse arping", "-a"), ("[-fbnq]", "none")],
+    ("refused", "asked_with"),
+    [([], ["-a300"]), (["-a300"], ["-a300", "-a"]), (["-a300", "-a"], ["-a300", "-a", ""])],
 )
-def test_a_busybox_that_cannot_probe(root: FakeRoot, says: str, probe: str) -> None:
-    root.fake("udhcpc", when="--help", fails=1, says=says)
-    assert root.run("find_dhcp_probe; find_dhcp_probe; echo $dhcp_probe").console == f"{probe}\n"
-    assert root.calls("udhcpc") == [["--help"]]
+def test_a_busybox_that_cannot_probe(
+    root: FakeRoot, refused: list[str], asked_with: list[str], word: str
+) -> None:
+    """It is asked again at once with less, and without a round being lost."""
     root.nic()
     root.dhcp()
-    run(root)
-    assert [word for word in asked(root)[0] if word.startswith("-a")] == ([] if probe == "none" else [probe])
+    for option in refused:
+        root.fake("udhcpc", when=f"{option} ", fails=1, says=f"udhcpc: {word}'3'")
+    said = run(root)
+    assert said.warnings == said.codes == []
+    assert [" ".join(w for w in words if w.startswith("-a")) for words in asked(root)] == asked_with
+    assert vendors(root) == ["pxeinit"] * len(asked_with)
+
+
+def test_an_option_that_is_not_the_probe(root: FakeRoot) -> None:
+    root.nic()
+    root.fake("udhcpc", when="-f ", fails=1, says="udhcpc: invalid option -- 'O'")
+    said = finish(root)
+    assert said.reports("PXE-INIT-lease-none")
+    assert len(asked(root)) == 5
 
 
 def test_a_lease_without_root_path_is_of_no_use_while_one_is_needed(root: FakeRoot) -> None:

@@ -189,7 +189,39 @@ def test_file_systems_load_beside_the_network(root: FakeRoot) -> None:
         "start_root_modules; wait_root_modules; [ -e /tmp/loaded ] && echo joined; wait_root_modules"
     )
     assert said.console == "joined\n"
-    assert root.calls("modprobe") == [["-a", "-q", "nfs", "nfsv4", "nfsv3", "overlay"]]
+    assert root.calls("modprobe") == [["-a", "-q", "nfs", "nfsv4", "overlay"]]
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "version"),
+    [
+        ("nfsroot=10.0.2.2:/srv,vers=3", "nfsv3"),
+        ("nfsroot=10.0.2.2:/srv,soft,nfsvers=3,tcp", "nfsv3"),
+        ("root=nfs:10.0.2.2:/srv,v3", "nfsv3"),
+        ("nfsroot=10.0.2.2:/srv,vers=4", "nfsv4"),
+        ("nfsroot=10.0.2.2:/vers=3", "nfsv4"),
+        ("", "nfsv4"),
+    ],
+)
+def test_the_large_module_of_nfs_is_loaded_where_it_may_be_used(
+    root: FakeRoot, cmdline: str, version: str
+) -> None:
+    root.write("proc/cmdline", cmdline)
+    root.run("phase_early; wait_root_modules")
+    assert root.calls("modprobe") == [["-a", "-q", "nfs", version, "overlay"]]
+
+
+@pytest.mark.parametrize("online", ["0", None])
+def test_one_processor_loads_the_network_first(root: FakeRoot, online: str | None) -> None:
+    if online is None:
+        root.place("sys/devices/system/cpu/online").unlink()
+    else:
+        root.write("sys/devices/system/cpu/online", online)
+    root.write("etc/pxeinit/modules", "first")
+    root.run("phase_early; phase_drivers; phase_drivers; wait_root_modules; phase_drivers; wait_root_modules")
+    files = ["-a", "-q", "nfs", "nfsv4", "overlay"]
+    assert [words for words in root.calls("modprobe") if words[-1] != "first"] == [files]
+    assert root.calls("modprobe")[0] == ["-a", "first"]
 
 
 def test_a_kernel_of_another_build_is_told_and_goes_on(root: FakeRoot) -> None:

@@ -203,14 +203,23 @@ def test_libraries_that_the_loader_misses(root: FakeRoot, word: str) -> None:
     assert root.calls("chroot") == [["/nfsroot", LOADER, "--list", "/sbin/init"]] * 2
 
 
-USUAL = f"\tlinux-vdso.so.1 (0x7ffe)\n\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t{LOADER} (0x7f)"
+# As of Debian's systemd: one of the names has the word for a failure in it.
+USUAL = (
+    "\tlinux-vdso.so.1 (0x7ffe)\n\tlibgpg-error.so.0 => /lib/x86_64-linux-gnu/libgpg-error.so.0 (0x7e)\n"
+    f"\tlibc.so.6 => /lib/libc.so.6 (0x7f)\n\t{LOADER} (0x7f)"
+)
 
 
-def test_the_usual_case_costs_one_process(root: FakeRoot) -> None:
+@pytest.mark.parametrize("linked", [None, "/usr/lib/ld.so", "../usr/lib/ld.so"])
+def test_the_usual_case_costs_one_process(root: FakeRoot, linked: str | None) -> None:
     """The tree's loader finds all, and is what the init names."""
     plant_tree(root)
     root.write("nfsroot/sbin/init", program(LOADER), 0o755)
-    root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    if linked is None:
+        root.write(f"nfsroot{LOADER}", PROGRAM, 0o755)
+    else:
+        root.write("nfsroot/usr/lib/ld.so", PROGRAM, 0o755)
+        root.link(f"nfsroot{LOADER}", linked)
     root.fake("chroot", prints=USUAL)
     root.fake("od", fails=1)
     assert check(root) == "good: /sbin/init"

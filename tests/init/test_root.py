@@ -157,6 +157,30 @@ def test_a_mount_that_works_at_once(root: FakeRoot) -> None:
     assert (state["root"], state["root.address"], state["nfs.vers"]) == ("10.0.2.2:/srv", "10.0.2.2", "4.2")
 
 
+@pytest.mark.parametrize(
+    ("options", "loaded", "kerberos", "hushed"),
+    [
+        ("", True, False, True),
+        ("", True, True, False),
+        ("", False, False, False),
+        (",vers=3", True, False, False),
+    ],
+)
+def test_the_kernel_asks_for_no_modules_that_are_not_there(
+    root: FakeRoot, options: str, loaded: bool, kerberos: bool, hushed: bool
+) -> None:
+    plant_tree(root)
+    root.write("proc/sys/kernel/modprobe", "/sbin/modprobe")
+    if loaded:
+        root.folder("sys/module/nfsv4")
+    if kerberos:
+        root.folder("lib/modules/unknown/kernel/net/sunrpc/auth_gss")
+    root.fake("mount", does="cp /proc/sys/kernel/modprobe /tmp/meanwhile")
+    assert phase(root, f"nfsroot=10.0.2.2:/srv{options}").console.endswith("status 0\n")
+    assert root.read("tmp/meanwhile") == ("" if hushed else "/sbin/modprobe")
+    assert root.read("proc/sys/kernel/modprobe") == "/sbin/modprobe"
+
+
 def test_mode_rw_and_ipv6(root: FakeRoot) -> None:
     plant_tree(root)
     phase(root, "nfsroot=[fd00::1]:/srv,v3 pxeinit.mode=rw")

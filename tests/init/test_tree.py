@@ -328,19 +328,31 @@ def test_tmp_of_the_trees_own(root: FakeRoot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mounts", "systemd", "kept"),
+    ("mode", "own", "systemd", "kept"),
     [
-        ("overlay /newroot/var overlay rw 0 0", True, True),
-        ("overlay /newroot/var overlay rw 0 0", False, False),
-        ("tmpfs /newroot tmpfs rw 0 0", True, False),
+        ("farm", None, True, True),
+        ("farm", None, False, False),
+        ("farm pxeinit.farm=symlink", None, True, False),
+        ("ro", None, True, True),
+        ("overlay", None, True, False),
+        ("overlay", "var", True, True),
+        ("overlay", "etc", True, False),
+        ("rw", None, True, False),
+        ("rw", "var", True, True),
     ],
 )
-def test_var_stays_mounted_to_the_end(root: FakeRoot, mounts: str, systemd: bool, kept: bool) -> None:
+def test_var_stays_mounted_to_the_end(
+    root: FakeRoot, mode: str, own: str | None, systemd: bool, kept: bool
+) -> None:
     """A unit without the usual dependencies (systemd.mount(5)): journald writes there to its end."""
-    root.write("proc/self/mounts", f"rootfs / rootfs rw 0 0\n{mounts}\n")
-    if systemd:
-        root.write("newroot/usr/lib/systemd/systemd", "")
-    root.run("new_root=/newroot; keep_var")
+    root.folder("nfsroot/var")
+    if own:
+        root.folder(f"nfsroot/clients/default/{own}")
+    for place in ("newroot", "nfsroot"):
+        root.folder(f"{place}/var")
+        if systemd:
+            root.write(f"{place}/usr/lib/systemd/systemd", "")
+    farm(root, f"pxeinit.mode={mode}", "phase_writable && phase_tree && keep_var")
     unit = root.read("run/systemd/system/var.mount") or ""
     assert ("\nDefaultDependencies=no\n" in unit and "\nWhere=/var\n" in unit) == kept
 
