@@ -17,7 +17,12 @@ def state_of(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("suite", "nic"), [("bookworm", "virtio-net-pci"), ("bookworm", "e1000"), ("trixie", "virtio-net-pci")]
+    ("suite", "nic"),
+    [
+        ("bookworm", "virtio-net-pci"),
+        pytest.param("bookworm", "e1000", marks=pytest.mark.long),
+        ("trixie", "virtio-net-pci"),
+    ],
 )
 def test_farm_runs_whole(lab: Lab, request: pytest.FixtureRequest, suite: str, nic: str) -> None:
     """Up to `running` with no failed unit; the farm is what it should be; off within seconds."""
@@ -58,6 +63,7 @@ def test_farm_runs_whole(lab: Lab, request: pytest.FixtureRequest, suite: str, n
     machine.forbid(r"Too many levels of symbolic links")
 
 
+@pytest.mark.long
 def test_pure_symlink_farm(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """`pxeinit.farm=symlink`: nothing but links, and systemd still comes up to a login prompt."""
     lab.ganesha({EXPORT: bookworm.path})

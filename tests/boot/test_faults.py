@@ -42,6 +42,7 @@ def test_reads_end_in_eio(lab: Lab, bookworm: Tree, bookworm_image: Path, name: 
     assert read_report(machine).state["code"] == "PXE-INIT-root-unreadable"
 
 
+@pytest.mark.long
 def test_reads_end_in_eio_while_the_client_runs(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """What is in memory goes on, what is not fails with its name; the machine lives, and is well again."""
     relay, _ = lab.faulty_nfs({EXPORT: bookworm.path})

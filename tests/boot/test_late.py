@@ -11,6 +11,7 @@ LATE_SECONDS = 30.0
 DHCP_LATE_SECONDS = 60.0
 
 
+@pytest.mark.long
 def test_dhcp_server_60_s_late(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """No answer for a minute: named after three rounds, asked on, then a boot as usual."""
     lab.ganesha({EXPORT: reporting_tree(lab, bookworm)})
@@ -40,6 +41,7 @@ def test_nfs_server_30_s_late(lab: Lab, bookworm: Tree, bookworm_image: Path) ->
     assert float(report.state["phase.writable"]) - float(report.state["phase.root"]) >= LATE_SECONDS - 2
 
 
+@pytest.mark.long
 def test_nfs_server_hangs(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """The port is open and nobody answers: each attempt has its deadline, and the next one finds it well."""
     nfs = lab.ganesha({EXPORT: reporting_tree(lab, bookworm)})

@@ -16,7 +16,7 @@ RUNNING_SECONDS = 300.0
         ("bookworm", "farm", "asked", 60),
         pytest.param("trixie", "farm", "asked", 60, marks=pytest.mark.long),
         # Nothing gets past logind: every path begins on the server.
-        ("trixie", "overlay", "asked", 60),
+        pytest.param("trixie", "overlay", "asked", 60, marks=pytest.mark.long),
         # systemd-shutdown itself lies in the tree: nobody can start it.
         pytest.param("trixie", "overlay", "last unit", 20, marks=pytest.mark.long),
     ],

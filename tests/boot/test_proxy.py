@@ -25,7 +25,9 @@ def two_servers(lab: Lab, tftp: Path | None = None) -> Udhcpd:
     ("ipappend", "append", "told"),
     [
         pytest.param(3, f"nfsroot={EXPORT}", "as ip= says", id="ip-from-pxelinux"),
-        pytest.param(2, f"nfsroot={BOOT_SERVER}:{EXPORT}", f"from {SERVER}, 600 s", id="dhcp"),
+        pytest.param(
+            2, f"nfsroot={BOOT_SERVER}:{EXPORT}", f"from {SERVER}, 600 s", id="dhcp", marks=pytest.mark.long
+        ),
     ],
 )
 def test_the_boot_server_is_the_proxys(

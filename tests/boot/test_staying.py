@@ -167,6 +167,7 @@ def test_managers_leave_it_alone(lab: Lab, managed: Tree, build_image: object, m
     machine.forbid(r"Failed unmounting")
 
 
+@pytest.mark.long
 def test_kexec(lab: Lab, managed: Tree, build_image: object) -> None:
     """The loaded kernel runs without the firmware between: its command line is its own."""
     dhcp = lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
