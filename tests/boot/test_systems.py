@@ -31,7 +31,9 @@ SECOND_LEASE = {
 }
 
 
-def described(lab: Lab, tree: Path, *, server: str = "", tree_keys: str = "", client: str = "") -> Path:
+def described(
+    lab: Lab, tree: Path, *, server: str = "", tree_keys: str = "", client: str = "", loaders: str = ""
+) -> Path:
     """Write the description of one network, one tree and one client that is known by its address."""
     (lab.folder / "tftp").mkdir()
     text = f"""
@@ -43,6 +45,7 @@ console = "ttyS0"
 {server}
 [loaders]
 ipxe = "none"  # QEMU's network ROMs are iPXE, and stand here for those that are not
+{loaders}
 [[subnet]]
 network = "10.77.0.0/24"
 range = ["10.77.0.100", "10.77.0.199"]
