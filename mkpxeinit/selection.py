@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # Loaded by the client by name; `nfsv3` and `nfsv4` are requested by `nfs` when it mounts.
 FILE_SYSTEMS = ("nfs", "nfsv3", "nfsv4", "overlay")
+# For a tree that is a file on the export; the client loads them when it is told of one.
+SQUASHFS = ("squashfs", "loop")
 # udhcpc's packet socket, and local sockets (resolvers, udev); modules in small kernels only.
 SOCKETS = ("af_packet", "unix")
 # What the client makes of network cards when the command line says so: vlan=, bond=, netconsole=. Whoever
@@ -50,6 +52,7 @@ _BY_NAME = (
     "carries the bus of",
     "NFS root",
     "sockets of the client",
+    "squashfs root",
     "vlan=, bond= and netconsole=",
 )
 
@@ -109,6 +112,7 @@ def select(
     wishes.add_named(extra, named, added)
     wishes.add(_nfs_client(index, wishes.notes), Reason("NFS root"))
     wishes.add((name for name in SOCKETS if name in index.modules), Reason("sockets of the client"))
+    wishes.add((name for name in SQUASHFS if name in index.modules), Reason("squashfs root"))
     if inventories:
         from mkpxeinit.hardware import drivers
 

@@ -56,7 +56,7 @@ find_client_folder() {
 
 # mount_clients: the second export, on /clients, as the root was mounted. What it sets is its own, not the root's.
 mount_clients() {
-    local nfs_root=/clients root_spec="$param_clients" root_servers root_server root_path root_options root_address
+    local nfs_point=/clients root_spec="$param_clients" root_servers root_server root_path root_options root_address
     local root_versions="$root_version" mount_result=failed mount_message=''
     split_root_spec && [ -n "$root_servers" ] || {
         quote_safely "$param_clients"
@@ -80,11 +80,14 @@ mount_clients() {
     return 1
 }
 
-# choose_client: sets client_folder, by pxeinit.clients; the tree's own /clients need not be there.
+# choose_client: sets client_folder, by pxeinit.clients; the export's own /clients need not be there.
 choose_client() {
+    local base="$tree_root"
     client_folder=
+    # Beside a squashfs, not in it: what one client has can be changed without making the file again.
+    [ -z "$squashfs_file" ] || base=$medium
     case $param_clients in
-        /* | '') find_client_folder "$tree_root" "${param_clients:-/clients}" ;;
+        /* | '') find_client_folder "$base" "${param_clients:-/clients}" ;;
         *)
             mount_clients || return 1
             find_client_folder /clients ''

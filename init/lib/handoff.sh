@@ -72,8 +72,9 @@ phase_handoff() {
     give_machine_id
     give_host_name
     give_ssh_keys
-    # What is used of it holds on to it.
+    # What is used of them holds on to them.
     [ ! -d /clients ] || umount -l /clients 2>/dev/null
+    [ ! -d $medium ] || umount -l $medium 2>/dev/null
     # A second attempt finds them.
     if [ ! -e $memory/shutdown ]; then
         make_memory

@@ -117,11 +117,11 @@ report_no_nic() {
     if [ -n "$named$link_made" ] && [ "$named$link_made" != ' ' ]; then
         report PXE-INIT-network-no-nic "no interface is ${named:-${link_made# }}" \
             "the loader or the command line names it; on PCI there is:$described" \
-            "check BOOTIF=, ip=, vlan= and bond=, or build the image with the driver that is missing (mkpxeinit build --module NAME)"
+            "check BOOTIF=, ip=, vlan= and bond=, or build the image with the driver that is missing (mkpxeinit build --driver NAME)"
     else
         report PXE-INIT-network-no-nic "no Ethernet interface" \
             "on PCI there is:$described" \
-            "build the image with the driver (mkpxeinit build --module NAME), or check the machine's firmware settings"
+            "build the image with the driver (mkpxeinit build --driver NAME), or check the machine's firmware settings"
     fi
 }
 

@@ -23,6 +23,7 @@ param_arp=yes
 param_vendor=
 param_clientid=mac
 param_clients=
+param_squashfs=
 param_group=
 param_report=
 
@@ -88,6 +89,7 @@ take_own_param() {
         farm=*) take_choice pxeinit.farm "$2" bind symlink && param_farm=$2 ;;
         switch=*) take_choice pxeinit.switch "$2" auto switch_root pivot_root && param_switch=$2 ;;
         clients=*) take_clients "$2" ;;
+        squashfs=*) take_squashfs "$2" ;;
         group=*)
             if is_hostname "$2"; then param_group=$2; else drop_param pxeinit.group "$2" "not a name"; fi
             ;;
@@ -137,6 +139,15 @@ take_clients() {
         *) false ;;
     esac && param_clients=$1 && return 0
     drop_param pxeinit.clients "$1" "neither /PATH nor SERVER:/PATH"
+}
+
+# take_squashfs VALUE: the path of a file below the export.
+take_squashfs() {
+    case $1 in
+        '' | / | */) false ;;
+        *) is_path "/${1#/}" ;;
+    esac && param_squashfs=${1#/} && return 0
+    drop_param pxeinit.squashfs "$1" "not the path of a file, without .. and without unusual characters"
 }
 
 # take_bootif VALUE: pxelinux writes 01-52-54-00-12-34-56, the hardware type and the address.

@@ -2,7 +2,9 @@
 # Phase root: where the tree is, and a mount of it that has proved itself (trust.sh).
 
 root_servers= root_server= root_path= root_options= root_versions= root_address= root_port=
+root_shown= # with the name of a squashfs
 nfs_root=/nfsroot
+nfs_point=$nfs_root # where the export is mounted: elsewhere if the tree is a file on it
 nfs_versions="4.2 4.1 4.0 3"
 mount_timeout=10 # seconds
 root_again=no    # has this phase failed before?
@@ -166,7 +168,7 @@ mount_nfs() {
         *:*) device="[$device]" ;;
     esac
     hush_kernel "$1"
-    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" "$nfs_root" 2> /tmp/mount
+    timeout -s KILL $mount_timeout mount -i -t $type -o "$options" "$device:$root_path" "$nfs_point" 2> /tmp/mount
     status=$?
     [ -z "$kernel_loader" ] || printf '%s\n' "$kernel_loader" > $loader_file
     mount_message=
@@ -238,16 +240,16 @@ try_versions() {
         esac
         # Another tree than before, or one that was mended.
         links_known=$newline
-        if check_tree; then
+        if open_squashfs && check_tree; then
             root_version=$version
             return 0
         fi
-        umount $nfs_root || umount -l $nfs_root
+        close_root
         attempt_result=$tree_fault
         attempt_message="NFS $version: $tree_message"
         # No version mends a tree without an init, or who may enter it; numeric owners come with version 3 at the earliest.
         case $tree_fault in
-            no-init | init-* | denied) return 1 ;;
+            no-init | init-* | denied | squashfs-missing | squashfs-format) return 1 ;;
             owner) skip_v4=yes ;;
         esac
         warn "the tree over NFS $version is useless: $tree_message"
@@ -257,7 +259,7 @@ try_versions() {
 
 # report_attempt: the code and the way out for attempt_result.
 report_attempt() {
-    local where="$root_server:$root_path"
+    local where="$root_server:$root_shown"
     case $attempt_result in
         unknown)
             report PXE-INIT-root-dns "no address for the NFS server $root_server" "$attempt_message" \
@@ -316,6 +318,7 @@ report_attempt() {
             report PXE-INIT-root-init-format "$where: its init is no program" "$attempt_message" \
                 "is it whole? a script begins with #!; install it again, or name another with init="
             ;;
+        squashfs-*) report_squashfs "$where" ;;
         *)
             report PXE-INIT-root-mount "$where: the mount failed" "$attempt_message" \
                 "look at the options ($root_options) and at the kernel's own words: dmesg"
@@ -341,7 +344,7 @@ try_server() {
         return 1
     fi
     root_address=$resolved
-    say "root: mounting $root_server:$root_path"
+    say "root: mounting $root_server:$root_shown"
     wait_root_modules
     try_versions
 }
@@ -417,13 +420,15 @@ phase_root() {
         return 1
     fi
     sort_options
+    choose_squashfs || return 1
     root_access=ro
     [ "$param_mode" != rw ] || root_access=rw
-    [ -d $nfs_root ] || mkdir $nfs_root
+    [ -d "$nfs_root" ] && [ -d "$nfs_point" ] || mkdir -p "$nfs_root" "$nfs_point"
     wait_root || return 1
-    add_state root "$root_server:$root_path"
+    add_state root "$root_server:$root_shown"
+    [ -z "$squashfs_file" ] || add_state squashfs "$squashfs_file"
     add_state root.address "$root_address"
     add_state nfs.vers "$root_version"
-    say "root: $root_server:$root_path over NFS $root_version, init is $tree_init"
+    say "root: $root_server:$root_shown over NFS $root_version, init is $tree_init"
     check_modules
 }

@@ -93,9 +93,12 @@ def check(tftp_root: Path, sysroot: Path | None, name: str | None, as_json: bool
     for note in report.notes:
         _log(note)
     if report.findings:
-        _log(f"{printable(tftp_root)}: {len(report.findings)} things are wrong")
+        wrong = len(report.findings)
+        _log(f"{printable(tftp_root)}: {'1 thing is' if wrong == 1 else f'{wrong} things are'} wrong")
         return 1
-    _log(f"{printable(tftp_root)}: {len(report.generations)} generations are served as they should be")
+    served_now = len(report.generations)
+    which = "1 generation is" if served_now == 1 else f"{served_now} generations are"
+    _log(f"{printable(tftp_root)}: {which} served as {'it' if served_now == 1 else 'they'} should be")
     return 0
 
 

@@ -110,16 +110,43 @@ def check_choices(
         raise ServerError("no [tree.NAME]: there is nothing to boot")
     tree_names = _unique("tree", (tree.name for tree in trees))
     group_names = _unique("group", (group.name for group in groups))
+    sealed = {tree.name: tree for tree in trees if tree.squashfs}
+    for tree in trees:
+        _writable(f"[tree.{tree.name}]", tree.mode, sealed.get(tree.name))
+        if tree.path.suffix == ".squashfs":
+            raise ServerError(
+                f"[tree.{tree.name}]: path: clients take what ends in .squashfs for a file; that is the key "
+                "squashfs, and path the folder that it was made of"
+            )
     if default is not None:
         _known(tree_names, "tree", default, "[server]: default-tree")
     for group in groups:
         _known(tree_names, "tree", group.tree, f"[group.{group.name}]: tree")
+        _writable(f"[group.{group.name}]", group.mode, sealed.get(group.tree))
+    trees_of = {group.name: group.tree for group in groups}
+    first = default or trees[0].name
     for number, client in enumerate(clients):
         table = client_table(number, client)
         if client.group is not None:
             _known(group_names, "group", client.group, f"{table}: group")
         if client.tree is not None:
             _known(tree_names, "tree", client.tree, f"{table}: tree")
+        booted = client.tree or trees_of.get(client.group or "", first)
+        _writable(table, _mode(client, groups), sealed.get(booted))
+
+
+def _mode(client: Client, groups: tuple[Group, ...]) -> str | None:
+    """Return the mode that a client or its group asks for; None: the tree's own."""
+    return client.mode or next((group.mode for group in groups if group.name == client.group), None)
+
+
+def _writable(table: str, mode: str | None, tree: Tree | None) -> None:
+    """Check that nobody is to write to `tree`, which is a squashfs if it is given."""
+    if tree is not None and mode == "rw":
+        raise ServerError(
+            f"{table}: mode: rw cannot be: clients have the squashfs {tree.squashfs} as their root, to which "
+            "nobody can write; farm, overlay or ro, or leave squashfs away"
+        )
 
 
 def _unique(what: str, names: Iterable[str]) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ def _tree(name: str, given: Table, folder: Path) -> Tree:
         cmdline=given.text("cmdline", values.cmdline) or "",
         title=given.text("title", values.text),
         build=_build(given.table("build"), folder),
+        squashfs=given.text("squashfs", values.squashfs),
     )
     given.end()
     return tree

@@ -70,9 +70,12 @@ SETS = (
     LoaderSet(
         "grub-arm64",
         "UEFI clients (arm64)",
-        "grub-efi-arm64-bin",
+        "grub-efi-arm64-bin or -signed (of arm64)",
         ("grubnetaa64.efi",),
-        ((f"{_GRUB}/arm64-efi/monolithic/grubnetaa64.efi",),),
+        (
+            (f"{_GRUB}/arm64-efi/monolithic/grubnetaa64.efi",),
+            (f"{_GRUB}/arm64-efi-signed/grubnetaa64.efi.signed",),  # without Secure Boot it needs no shim
+        ),
     ),
     LoaderSet(
         "shim-x64",

@@ -27,7 +27,7 @@ def exports(site: Site) -> tuple[Export, ...]:
     paths: dict[PurePosixPath, list[Tree]] = {}
     for tree in site.trees:
         if tree.nfs_server in (None, str(site.server)):
-            paths.setdefault(tree.path, []).append(tree)
+            paths.setdefault(tree.export, []).append(tree)
     found = []
     for path, trees in paths.items():
         names = tuple(tree.name for tree in trees)

@@ -36,6 +36,7 @@ class Tree:
     """An installed system that clients have as their root; `nfs_server` None is the site's server.
 
     `path` is the folder on the NFS server, which is also where it is found here if that is this machine.
+    `squashfs` is a file on the NFS server that holds it, which clients then have as their root instead.
     """
 
     name: str
@@ -47,6 +48,17 @@ class Tree:
     cmdline: str = ""
     title: str | None = None
     build: BuildOptions = field(default_factory=BuildOptions)
+    squashfs: PurePosixPath | None = None
+
+    @property
+    def root(self) -> PurePosixPath:
+        """What a root-path names."""
+        return self.squashfs or self.path
+
+    @property
+    def export(self) -> PurePosixPath:
+        """What is exported: the tree, or the folder with its squashfs."""
+        return self.squashfs.parent if self.squashfs else self.path
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _start(
     guard = stack.enter_context(Guard())
     servers = list(stack.enter_context(serve_nfs.serving(site, kind, private, guard)))
     say(f"NFS: {'the kernel' if kind == 'kernel' else 'NFS-Ganesha'} exports "
-        + ", ".join(str(tree.path) for tree in site.trees))  # fmt: skip
+        + ", ".join(dict.fromkeys(str(tree.export) for tree in site.trees)))  # fmt: skip
     nginx = None
     if request.http_port and serve_nginx.choose(request.http) == "nginx":
         nginx = serve_nginx.start(site, request.http_port, private, guard)

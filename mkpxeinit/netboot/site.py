@@ -99,7 +99,7 @@ class Site:
     def root_path(self, tree: Tree) -> str:
         """Return DHCP option 17 for `tree`: SERVER:/PATH[,OPTIONS], as docs/client.md has it."""
         options = f",{tree.nfs_options}" if tree.nfs_options else ""
-        return f"{tree.nfs_server or self.server}:{tree.path}{options}"
+        return f"{tree.nfs_server or self.server}:{tree.root}{options}"
 
     def cmdline(self, choice: Choice) -> str:
         """Return the kernel's whole command line for `choice`: root, mode, group, report, then the given."""

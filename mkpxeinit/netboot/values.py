@@ -126,6 +126,16 @@ def path(text: str) -> PurePosixPath:
     return PurePosixPath(text)
 
 
+def squashfs(text: str) -> PurePosixPath:
+    """Return the path of a squashfs: clients know it by its name; its folder is what is exported."""
+    found = path(text)
+    if found.suffix != ".squashfs" or text.endswith("/"):
+        raise _wrong(text, "a squashfs: its name has to end in .squashfs")
+    if found.parent == PurePosixPath("/"):
+        raise _wrong(text, "in a folder of its own, which is exported: not all of this machine")
+    return found
+
+
 def relative(text: str) -> PurePosixPath:
     """Return a path of a file below the TFTP root."""
     if not _RELATIVE.fullmatch(text) or len(text) > 127:

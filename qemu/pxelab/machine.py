@@ -14,6 +14,7 @@ from .odd import Loss
 CPU = "max,tsc=off"
 CPU_UEFI = "max"
 UEFI_APPEND = "tsc=unstable"
+CPU_ARM64 = "cortex-a57"  # a newer one costs emulation more
 
 PORTS = ("console", "guest", "control")
 
@@ -44,7 +45,8 @@ class Machine:
     `initrd` files are loaded as one, in this order. With `guest`, a segment is added that
     brings a root shell on the second serial port of the booted system. `console=ttyS0` is
     put before `append`. `memory` is in MiB. With `reboot` false a reboot ends the machine.
-    `files` are further small files for the initrd (hooks, configuration).
+    `files` are further small files for the initrd (hooks, configuration). With `arm64` it is a machine of
+    that architecture, with UEFI and one serial port, ttyAMA0: without `kernel` and `guest`.
     """
 
     kernel: Path | None = None
@@ -57,6 +59,7 @@ class Machine:
     reboot: bool = False
     cpu: str = ""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    arm64: bool = False
     arguments: tuple[str, ...] = ()
 
 
@@ -76,8 +79,14 @@ class Wiring:
     variables: Path | None
 
 
-def uefi_firmware() -> tuple[Path, Path]:
-    """Return OVMF's code and its template of variables."""
+def uefi_firmware(arm64: bool = False) -> tuple[Path, Path]:
+    """Return OVMF's code and its template of variables, or those for arm64."""
+    if arm64:
+        arm = "/usr/share/AAVMF"
+        return (
+            run.need_file([f"{arm}/AAVMF_CODE.fd"], "AAVMF", "qemu-efi-aarch64"),
+            run.need_file([f"{arm}/AAVMF_VARS.fd"], "AAVMF", "qemu-efi-aarch64"),
+        )
     folder = "/usr/share/OVMF"
     code = run.need_file([f"{folder}/OVMF_CODE_4M.fd", f"{folder}/OVMF_CODE.fd"], "OVMF", "ovmf")
     variables = run.need_file([f"{folder}/{code.name.replace('CODE', 'VARS')}"], "OVMF", "ovmf")
@@ -114,26 +123,24 @@ def _network(nics: tuple[Nic, ...], wiring: Wiring, direct: bool) -> list[str]:
 
 def arguments(machine: Machine, wiring: Wiring) -> list[str]:
     """Return QEMU's command line for the machine."""
-    words = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none"]
-    words += [
-        "-machine",
-        "pc,graphics=off",
-        "-accel",
-        "tcg",
-        "-cpu",
-        machine.cpu or (CPU_UEFI if machine.uefi else CPU),
-    ]
+    program, kind, cpu = "qemu-system-x86_64", "pc,graphics=off", CPU_UEFI if machine.uefi else CPU
+    if machine.arm64:
+        program, kind, cpu = "qemu-system-aarch64", "virt", CPU_ARM64
+    words = [program, "-nodefaults", "-no-user-config", "-display", "none"]
+    words += ["-machine", kind, "-accel", "tcg", "-cpu", machine.cpu or cpu]
     words += ["-smp", "1", "-m", str(machine.memory)]
     for name, descriptor in zip(PORTS, wiring.ports, strict=True):
         words += ["-chardev", f"socket,id={name},fd={descriptor}"]
-    words += ["-serial", "chardev:console", "-serial", "chardev:guest"]
+    words += ["-serial", "chardev:console"]
+    if not machine.arm64:
+        words += ["-serial", "chardev:guest"]
     words += ["-mon", "chardev=control,mode=control"]
     if not machine.reboot:
         words.append("-no-reboot")
     if any(not nic.link for nic in machine.nics):
         words.append("-S")
-    if machine.uefi:
-        code, _ = uefi_firmware()
+    if machine.uefi or machine.arm64:
+        code, _ = uefi_firmware(machine.arm64)
         words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"]
         words += ["-drive", f"if=pflash,unit=1,format=raw,file={wiring.variables}"]
     if machine.kernel is not None:

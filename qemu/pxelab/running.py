@@ -97,9 +97,9 @@ class RunningMachine:
         return cpio.concatenate(parts, self._folder / "initrd")
 
     def _variables(self) -> Path | None:
-        if not self.description.uefi:
+        if not (self.description.uefi or self.description.arm64):
             return None
-        _, template = machine.uefi_firmware()
+        _, template = machine.uefi_firmware(self.description.arm64)
         return Path(shutil.copyfile(template, self._folder / "variables.fd"))
 
     def _start_unplugged(self) -> None:

@@ -9,11 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from mkpxeinit.netboot import description, tftpd
 from mkpxeinit.netboot.site import Site
 from pxelab import SERVER, Lab, Machine, Nic, Tree, guest, trees
 from pxelab.running import RunningMachine
-from tests.boot.quick import read_report, reporting_tree
 from tests.boot.test_server_config import serve_nfs, serve_tftp
 from tests.netboot import servers
 from tests.netboot.test_accepted import debian_package
@@ -30,7 +31,9 @@ SECOND_LEASE = {
 }
 
 
-def described(lab: Lab, tree: Path, *, server: str = "", tree_keys: str = "", client: str = "") -> Path:
+def described(
+    lab: Lab, tree: Path, *, server: str = "", tree_keys: str = "", client: str = "", loaders: str = ""
+) -> Path:
     """Write the description of one network, one tree and one client that is known by its address."""
     (lab.folder / "tftp").mkdir()
     text = f"""
@@ -42,6 +45,7 @@ console = "ttyS0"
 {server}
 [loaders]
 ipxe = "none"  # QEMU's network ROMs are iPXE, and stand here for those that are not
+{loaders}
 [[subnet]]
 network = "10.77.0.0/24"
 range = ["10.77.0.100", "10.77.0.199"]
@@ -176,34 +180,67 @@ def test_system_b_pixie_booting_ubuntu(lab: Lab) -> None:
     machine.forbid(r"PXE-INIT-|Kernel panic")
 
 
-def test_system_d_grub2_at_home(lab: Lab, bookworm: Tree) -> None:
-    """dnsmasq with tags, atftpd, GRUB's network image with grub.cfg, a read-only export with a live system.
-
-    The author's root is image.squashfs on the export, mounted by loop. The client cannot do that yet, so the
-    export is the tree itself, and what is written stays in memory.
-    """
-    view = reporting_tree(lab, bookworm, {"cmdline": "cat /proc/cmdline; touch /usr/written && echo written"})
+@pytest.mark.parametrize(
+    ("mode", "everybodys"),
+    [
+        ("farm", "overlay"),
+        pytest.param("overlay", "farm", marks=pytest.mark.long),
+        pytest.param("ro", "farm", marks=pytest.mark.long),
+    ],
+)
+def test_system_d_grub2_at_home(lab: Lab, bookworm: Tree, mode: str, everybodys: str) -> None:
+    """dnsmasq with tags, atftpd, GRUB's network image, image.squashfs on a read-only export as the root."""
+    view = lab.variant(bookworm.path)
+    mkpxeinit(lab, "prepare", "--sysroot", view)
+    live = servers.folder_of(lab, "live")
+    make_squashfs(lab, view, live / "image.squashfs")
+    own = live / "clients" / NAME / "etc"
+    own.mkdir(parents=True)
+    (own / "motd").write_text("this client's own\n")
     config = described(
         lab,
         view,
         server="other-tftp = true\ntimeout = 1",
-        tree_keys='title = "Live medium"\ncmdline = "tsc=unstable quiet"',
-        client='mode = "overlay"',
+        tree_keys=f"""squashfs = "{live}/image.squashfs"
+title = "Live medium"
+cmdline = "tsc=unstable quiet"
+mode = "{everybodys}"
+""",
+        client=f'mode = "{mode}"',
     )
     site = publish(lab, config, "--loader", "grub-x64")
     serve_nfs(lab, site)
     serve_atftpd(lab, site)
     servers.serve_dhcp(lab, "dnsmasq", site)
     machine = switch_on(lab, r"GNU GRUB|Booting `Live medium", uefi=True)
-    report = read_report(machine, BOOT_SECONDS)
-    assert report.state["root"] == f"{SERVER}:{view}"
-    # In overlay since grub.cfg knows the client by its hardware address: everybody else's entry is farm.
-    assert report.state["mode"] == "overlay"
-    words = report.sections["cmdline"].split()
-    assert "pxeinit.mode=overlay" in words and f"BOOTIF=01-{MAC}" in words and words[-1] == "written"
-    assert not (lab.space.path(view) / "usr/written").exists()
+    running(machine)
+    state = dict(line.split("=", 1) for line in machine.check("cat /run/pxeinit/state").splitlines())
+    assert (state["root"], state["squashfs"]) == (f"{SERVER}:{live}/image.squashfs", "image.squashfs")
+    # grub.cfg knows the client by its hardware address: everybody else's entry is another.
+    assert (state["mode"], state["client"]) == (mode, NAME)
+    words = machine.check("cat /proc/cmdline").split()
+    assert (f"pxeinit.mode={mode}" in words) is (mode != "farm") and f"BOOTIF=01-{MAC}" in words
+    assert machine.check("cat /etc/motd") == "this client's own"
+    if mode != "overlay":
+        tree = {"farm": "/nfsroot", "ro": "/"}[mode]
+        assert machine.check(f"findmnt -n -o SOURCE,FSTYPE {tree}").split() == ["/dev/loop0", "squashfs"]
+        assert machine.check("touch /usr/written || echo refused").endswith("refused")
+    assert machine.check("touch /etc/written /var/written && echo written") == "written"
+    assert machine.check("cat /sys/block/loop0/ro") == "1"
+    machine.power_off(60)
+    machine.forbid(r"PXE-INIT-|Failed unmounting|Kernel panic|can't unmount|still mounted|I/O error")
     assert "Serving /grub/grub.cfg" in (lab.results / "atftpd.log").read_text(errors="replace")
-    assert "dnsmasq-tftp" not in (lab.results / "dnsmasq.log").read_text()
+    said = (lab.results / "dnsmasq.log").read_text()
+    assert "dnsmasq-tftp" not in said and "DHCPRELEASE" in said
+
+
+def make_squashfs(lab: Lab, tree: Path, image: Path) -> None:
+    """Pack a tree, as docs/client.md has it, but quickly."""
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.parent.chmod(0o755)
+    words = ["mksquashfs", tree, image, "-comp", "lz4", "-processors", "2", "-quiet", "-no-progress"]
+    without = ["-wildcards", "-e", "usr/share/doc/*", "usr/share/locale/*", "usr/share/man/*", "boot/initrd*"]
+    lab.space.run([str(word) for word in [*words, *without]], timeout=PUBLISH_SECONDS)
 
 
 def serve_atftpd(lab: Lab, site: Site) -> None:

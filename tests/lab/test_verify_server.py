@@ -217,6 +217,32 @@ def test_modules_of_another_kernel(client: Client, tree: Path, tftp: Path) -> No
     assert seen.has("warn", f"no modules of the kernel that is served, {RELEASE}")
 
 
+def test_a_squashfs(client: Client, tree: Path, tmp_path: Path) -> None:
+    """By its name or by the parameter; whole, cut off, missing, to be written to."""
+    live = tmp_path / "live"
+    live.mkdir(mode=0o755)
+    image = live / "x.squashfs"
+    client.lab.space.run(["mksquashfs", tree, image, "-quiet", "-no-progress"])
+    (live / "link").symlink_to("/x.squashfs")
+    client.lab.ganesha({"/live": live}, versions=(3, 4))
+    by_name = ("--server", SERVER, "--root-path", "/live/x.squashfs")
+    seen = client.verify(*by_name)
+    assert (seen.code, seen.wrong) == (0, [])
+    assert seen.has(
+        "ok", "10.77.0.1:/live/x.squashfs: exported, and a whole squashfs, by NFS 4.2, 4.1, 4.0, 3"
+    )
+    tftp = make_tftp(tmp_path / "other", f"nfsroot={SERVER}:/live pxeinit.squashfs=link pxeinit.mode=rw")
+    tmp_path.chmod(0o755)
+    client.lab.dnsmasq(tftp=tftp)
+    seen = client.verify("--server", SERVER, "--file", "pxelinux.0")
+    assert seen.bad == ["10.77.0.1:/live/link: link is a squashfs, but the clients have pxeinit.mode=rw"]
+    (live / "cut.squashfs").write_bytes(image.read_bytes()[:200])
+    (bad,) = client.verify("--server", SERVER, "--root-path", "/live/cut.squashfs").bad
+    assert bad.startswith("10.77.0.1:/live/cut.squashfs: cut.squashfs has 200 bytes of its ")
+    (bad,) = client.verify("--server", SERVER, "--root-path", "/live/none.squashfs").bad
+    assert bad == "10.77.0.1:/live/none.squashfs: none.squashfs: none.squashfs: not there"
+
+
 def test_dns_that_is_dead(client: Client, tree: Path) -> None:
     client.lab.ganesha({"/x": tree})
     seen = client.verify("--server", SERVER, "--root-path", "nfs.lab:/x", "--dns", SERVER)

@@ -3,10 +3,15 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mkpxeinit import elf
 from mkpxeinit.sysroot import Sysroot
 from tests.unit.small import kernel_tree, make_tree
+
+# A busy machine is no defect; hypothesis gives each example 200 ms otherwise.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

@@ -217,3 +217,9 @@ def unpack(image: bytes, folder: Path) -> Path:
         )
         assert done.stderr == b""
     return folder
+
+
+def superblock(*, magic: bytes = b"hsqs", packer: int = 6, major: int = 4, used: int = 4096) -> bytes:
+    """Return a squashfs' first 96 bytes, as fs/squashfs/squashfs_fs.h has them."""
+    head = struct.pack("<4s4I6H2Q", magic, 1, 0, 131072, 0, packer, 17, 0, 1, major, 0, 0, used)
+    return head.ljust(96, b"\0")

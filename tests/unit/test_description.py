@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mkpxeinit.errors import ServerError
-from mkpxeinit.netboot import description, values
+from mkpxeinit.netboot import description, nfs, values
 from mkpxeinit.netboot.entries import make_menu, unversioned
 from mkpxeinit.netboot.parts import Loaders
 from tests.unit.doc_blocks import files_in
@@ -29,6 +29,7 @@ tree = "bench"
 NET = "[[subnet]]\nnetwork = '10.0.0.0/24'\n"
 CLIENT = '[[client]]\nmac = "52:54:00:00:00:01"\n'
 OTHER = CLIENT.replace("00:01", "00:02")
+SEALED = "[tree.x]\npath = '/x'\nsquashfs = '/live/x.squashfs'\n"
 
 
 def read(folder: Path, text: str) -> description.Site:
@@ -136,6 +137,21 @@ comment = "x"
     )
 
 
+def test_a_tree_as_a_squashfs(tmp_path: Path) -> None:
+    """Clients are told of the file; its folder is exported, once, and to nobody for writing."""
+    more = SEALED.replace("x]", "y]").replace("x.sq", "y.sq") + CLIENT + "tree = 'x'\nmode = 'overlay'\n"
+    site = read(tmp_path, f"{BASE}{SEALED}nfs-options = 'vers=4.1'\n{more}")
+    choice = site.choice(site.clients[0])
+    assert site.root_path(choice.tree) == "192.0.2.1:/live/x.squashfs,vers=4.1"
+    assert "nfsroot=192.0.2.1:/live/x.squashfs,vers=4.1 pxeinit.mode=overlay" in site.cmdline(choice)
+    (live,) = [each for each in nfs.exports(site) if "x" in each.trees]
+    assert (str(live.path), live.trees, live.readers, live.writers) == (
+        "/live", ("x", "y"), ("192.0.2.0/24",), (),
+    )  # fmt: skip
+    # The image is built of the folder.
+    assert str(choice.tree.path) == "/x"
+
+
 # What is appended to BASE, and what the message has to say behind the file's name.
 WRONG = [
     ("[tree.office2]\npth = '/x'", "[tree.office2]: path: is missing"),
@@ -158,6 +174,28 @@ WRONG = [
     ("[tree.x]\npath = '/x'\nnfs-options = 'a b'", "[tree.x]: nfs-options: 'a b' is not options of nfs(5)"),
     ("[tree.x]\npath = '/x'\n[tree.x.build]\npci-classes = ['net']", "[tree.x.build]: pci-classes:"),
     ("[tree.x]\npath = '/x'\nbuild = 3", "[tree.x]: build: has to be a table"),
+    ("[tree.x]\npath = '/x.squashfs'", "[tree.x]: path: clients take what ends in .squashfs for a file"),
+    (
+        "[tree.x]\npath = '/x'\nsquashfs = 'x.squashfs'",
+        "[tree.x]: squashfs: 'x.squashfs' is not an absolute path",
+    ),
+    (
+        "[tree.x]\npath = '/x'\nsquashfs = '/a/x.img'",
+        "squashfs: '/a/x.img' is not a squashfs: its name has to end in",
+    ),
+    (
+        "[tree.x]\npath = '/x'\nsquashfs = '/a/x.squashfs/'",
+        "is not a squashfs: its name has to end in .squashfs",
+    ),
+    ("[tree.x]\npath = '/x'\nsquashfs = '/x.squashfs'", "is not in a folder of its own"),
+    (SEALED + "mode = 'rw'", "[tree.x]: mode: rw cannot be: clients have the squashfs /live/x.squashfs"),
+    (SEALED + "[group.w]\ntree = 'x'\nmode = 'rw'", "[group.w]: mode: rw cannot be"),
+    (SEALED + CLIENT + "tree = 'x'\nmode = 'rw'", "[[client]] 1 (52:54:00:00:00:01): mode: rw cannot be"),
+    (SEALED + "[group.g]\ntree = 'x'\n" + CLIENT + "group = 'g'\nmode = 'rw'", "[[client]] 1 "),
+    (
+        SEALED + "[group.g]\ntree = 'office'\nmode = 'rw'\n" + CLIENT + "group = 'g'\ntree = 'x'",
+        "[[client]] 1 (52:54:00:00:00:01): mode: rw cannot be",
+    ),
     ("[tree.x.build]\nmodule = ['a']\n[tree.x]\npath = '/x'", "module: no such key; did you mean modules?"),
     ("[group.x]\ntree = 'ofice'", "[group.x]: tree: no tree is named 'ofice'; did you mean office?"),
     ("[group.x]\nmode = 'ro'", "[group.x]: tree: is missing"),

@@ -38,7 +38,7 @@ ROWS = (
     ("netboot.probe.wire", "netboot.probe.finding", "netboot.probe.dhcp_codec", "netboot.probe.interface"),
     ("netboot.probe.tftp", "netboot.probe.http", "netboot.probe.dns", "netboot.probe.fileset"),
     ("netboot.probe.rpc", "netboot.probe.nfs", "netboot.probe.nfs3", "netboot.probe.nfs4"),
-    ("netboot.probe.bootfiles", "netboot.probe.entry", "netboot.probe.rootspec"),
+    ("netboot.probe.bootfiles", "netboot.probe.entry", "netboot.probe.rootspec", "netboot.probe.squashfs"),
     ("netboot.probe.pxelinux_config", "netboot.probe.grub_config", "netboot.probe.ipxe_script"),
     ("netboot.probe.dhcp_check", "netboot.probe.boot_check", "netboot.probe.nfs_check"),
     ("netboot.probe.verify",),

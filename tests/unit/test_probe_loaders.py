@@ -239,6 +239,28 @@ def test_what_is_no_root(text: str) -> None:
         rootspec.parse(text, "root-path")
 
 
+@pytest.mark.parametrize(
+    ("text", "given", "path", "squashfs"),
+    [
+        ("a:/srv/live/x.squashfs,vers=3", "", "/srv/live", "x.squashfs"),
+        ("a:/x.squashfs", "", "/", "x.squashfs"),
+        ("a:/srv/x.squashfs", "LiveOS/root.img", "/srv/x.squashfs", "LiveOS/root.img"),
+        ("a:/srv", "/root.img", "/srv", "root.img"),
+        ("a:/srv/x.squashfs.old", "", "/srv/x.squashfs.old", ""),
+    ],
+)
+def test_a_root_that_is_a_file(text: str, given: str, path: str, squashfs: str) -> None:
+    """As init/lib/squashfs.sh has it."""
+    spec = rootspec.parse(text, "root-path", "", given)
+    assert (spec.path, spec.squashfs) == (path, squashfs)
+
+
+@pytest.mark.parametrize("given", ["../x", "a/../x", "a;b", "x\n"])
+def test_what_is_no_file_for_a_root(given: str) -> None:
+    with pytest.raises(ProbeError, match="is no file's path"):
+        rootspec.parse("a:/srv", "root-path", "", given)
+
+
 def test_roots_of_the_command_line() -> None:
     assert rootspec.from_cmdline("quiet") is None
     assert rootspec.from_cmdline("root=/dev/nfs nfsroot=a:/x") == ("a:/x", "nfsroot=")

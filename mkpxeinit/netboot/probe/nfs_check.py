@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from mkpxeinit.netboot.probe import nfs, nfs3, nfs4, rpc
+from mkpxeinit.netboot.probe import nfs, nfs3, nfs4, rpc, squashfs
 from mkpxeinit.netboot.probe.finding import Findings, Verdict
 from mkpxeinit.netboot.probe.nfs import Kind, StatusError, Tree
 from mkpxeinit.netboot.probe.rootspec import RootSpec
@@ -45,6 +45,8 @@ class NfsCheck:
     def run(self, spec: RootSpec, server: str, wanted: Wanted) -> bool:
         """Return whether a client can boot from this export of this server; why not is in the findings."""
         where = f"{server}:{spec.path}"
+        if spec.squashfs:
+            where = f"{where.rstrip('/')}/{shown(spec.squashfs)}"
         try:
             address = self._resolve(server)
         except ProbeError as error:
@@ -62,7 +64,8 @@ class NfsCheck:
             verdict = Verdict.BAD if problem.bad and not usable else Verdict.WARN
             self._findings.add("nfs", verdict, where, text, problem.remedy)
         if usable:
-            self._findings.ok("nfs", where, f"exported, and a tree to boot from, by NFS {', '.join(usable)}")
+            what = "a whole squashfs" if spec.squashfs else "a tree to boot from"
+            self._findings.ok("nfs", where, f"exported, and {what}, by NFS {', '.join(usable)}")
         return bool(usable)
 
     def _served(self, address: str, spec: RootSpec) -> tuple[list[str], dict[str, ProbeError]]:
@@ -113,6 +116,9 @@ class NfsCheck:
         """Yield what is wrong with an export by one version."""
         try:
             with self._open(address, version, spec) as tree:
+                if spec.squashfs:
+                    yield from self._image(tree, spec, wanted)
+                    return
                 yield from self._root(tree)
                 yield from self._programs(tree, wanted)
                 yield from self._rights(tree, wanted)
@@ -158,6 +164,30 @@ class NfsCheck:
                 more = f" and {len(names) - _SHOWN_EXPORTS} more" if len(names) > _SHOWN_EXPORTS else ""
                 return ", ".join(shown(name, 60) for name in names[:_SHOWN_EXPORTS]) + more
         return ""
+
+    def _image(self, tree: Tree, spec: RootSpec, wanted: Wanted) -> Iterator[_Problem]:
+        """Yield what is wrong with a file that is to be the tree; what is in it is not looked at."""
+        name = shown(spec.squashfs)
+        if wanted.mode == "rw":
+            text = f"{name} is a squashfs, but the clients have pxeinit.mode=rw"
+            yield _Problem(True, text, "mode farm, overlay or ro, or export the tree itself")
+        try:
+            node = nfs.find(tree, spec.squashfs)
+            if node.kind is not Kind.FILE:
+                raise ProbeError("it is no file")
+            head = tree.read(node, squashfs.HEAD)
+        except ProbeError as error:
+            yield _Problem(
+                True, f"{name}: {error.cause}", "the file's name and rights; links stay within the export"
+            )
+            return
+        wrong = squashfs.fault(head, node.size)
+        if wrong:
+            yield _Problem(
+                True, f"{name} {wrong}", "mksquashfs TREE FILE; copy it under another name, then mv"
+            )
+        if wanted.mode != "rw" and tree.access(tree.root, _WRITE) & (nfs.MODIFY | nfs.EXTEND):
+            yield _Problem(False, "writable: a client can change the tree of all", "export it ro")
 
     def _root(self, tree: Tree) -> Iterator[_Problem]:
         root = tree.root

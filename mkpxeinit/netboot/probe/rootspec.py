@@ -10,17 +10,22 @@ VERSIONS = ("4.2", "4.1", "4.0", "3")
 _HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,62})(\.[A-Za-z0-9-]{1,63})*", re.ASCII)
 _PATH = re.compile(r"/[A-Za-z0-9 ._/@%+=:~,-]*", re.ASCII)
 _FORM = "[SERVER:]/PATH[,OPTIONS]"
+_SQUASHFS = ".squashfs"
 
 
 @dataclass(frozen=True, slots=True)
 class RootSpec:
-    """Servers (none: the one of DHCP), path, versions that may be tried, port, and who says so."""
+    """Servers (none: the one of DHCP), path, versions that may be tried, port, and who says so.
+
+    `squashfs` is the file below the path that holds the tree; empty: the path is the tree.
+    """
 
     servers: tuple[str, ...]
     path: str
     versions: tuple[str, ...]
     port: int | None
     source: str
+    squashfs: str = ""
 
 
 def from_cmdline(cmdline: str) -> tuple[str, str] | None:
@@ -39,8 +44,11 @@ def from_cmdline(cmdline: str) -> tuple[str, str] | None:
     return (told["nfsroot"], "nfsroot=") if told.get("nfsroot") else None
 
 
-def parse(text: str, source: str, address: str = "") -> RootSpec:
-    """Return the parts of a root; `address` is the client's, for `%s` in it. Raises ProbeError."""
+def parse(text: str, source: str, address: str = "", squashfs: str = "") -> RootSpec:
+    """Return the parts of a root; `address` is the client's, for `%s` in it. Raises ProbeError.
+
+    `squashfs` is that of the command line (pxeinit.squashfs=); without it the path may name such a file.
+    """
     rest = text.removeprefix("nfs:")
     servers: tuple[str, ...] = ()
     if not rest.startswith("/"):
@@ -56,7 +64,14 @@ def parse(text: str, source: str, address: str = "") -> RootSpec:
     if path.startswith("//") or not _PATH.fullmatch(path) or len(path) > 1024 or ".." in path.split("/"):
         raise _malformed(text, source)
     versions, port = _options(options)
-    return RootSpec(servers, path, versions, port, source)
+    if squashfs:
+        if not _PATH.fullmatch(f"/{squashfs}") or ".." in squashfs.split("/"):
+            raise ProbeError(
+                f"pxeinit.squashfs={shown(squashfs)} is no file's path", "a path below the export"
+            )
+    elif path.endswith(_SQUASHFS):
+        path, _, squashfs = path.rpartition("/")
+    return RootSpec(servers, path or "/", versions, port, source, squashfs.lstrip("/"))
 
 
 def _malformed(text: str, source: str) -> ProbeError:

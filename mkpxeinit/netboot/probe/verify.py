@@ -167,7 +167,7 @@ class Verification:
 
     def _roots(self, told: Told, starts: list[Start]) -> None:
         """Look at each root that a client may end up with."""
-        seen: list[tuple[str, str, Wanted]] = []
+        seen: list[tuple[str, str, Wanted, str]] = []
         for start in starts or [Start("", "")]:
             try:
                 named = rootspec.from_cmdline(start.cmdline)
@@ -184,20 +184,20 @@ class Verification:
                     way = 'option 17, root-path "[SERVER:]/PATH", or nfsroot= on the kernel\'s command line'
                     self._findings.bad("nfs", "root", "nobody says where the root is", way)
                 continue
-            key = (text, source, self._wanted(start))
+            words = dict(word.partition("=")[::2] for word in start.cmdline.split())
+            key = (text, source, self._wanted(words, start.release), words.get("pxeinit.squashfs", ""))
             if key not in seen:
                 seen.append(key)
                 self._root(told, *key)
 
-    def _wanted(self, start: Start) -> Wanted:
-        words = dict(word.partition("=")[::2] for word in start.cmdline.split())
+    def _wanted(self, words: dict[str, str], release: str) -> Wanted:
         mode = words.get("pxeinit.mode", "farm")
         init = self._request.init or words.get("init", "/sbin/init")
-        return Wanted(init, start.release, mode if mode in _MODES else "farm")
+        return Wanted(init, release, mode if mode in _MODES else "farm")
 
-    def _root(self, told: Told, text: str, source: str, wanted: Wanted) -> None:
+    def _root(self, told: Told, text: str, source: str, wanted: Wanted, squashfs: str) -> None:
         try:
-            spec = rootspec.parse(text, source, told.address or "")
+            spec = rootspec.parse(text, source, told.address or "", squashfs)
         except ProbeError as error:
             self._findings.failed("nfs", "root", error)
             return
