@@ -7,7 +7,7 @@ from html import escape
 
 _ROW, _LEFT, _WIDTH, _RIGHT = 22, 230, 460, 90  # pixels
 COLOURS = ("#2a6f97", "#c9a227", "#7a9e7e", "#b5533c", "#6d597a", "#3d405b")
-_SIDE, _HIGH = 60, 320  # pixels: what stands left of a plot of curves, and its height
+_SIDE, _HIGH = 80, 320  # pixels: what stands left of a plot of curves, and its height
 
 
 @dataclass(frozen=True, slots=True)
