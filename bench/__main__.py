@@ -6,7 +6,7 @@ import importlib
 from bench import docs, frame
 
 # Each is a module here, with a function `run(rounds)` that returns a result for frame.save.
-PARTS: tuple[str, ...] = ("build", "boot")
+PARTS: tuple[str, ...] = ("build", "boot", "growth", "herd")
 
 
 def main() -> None:

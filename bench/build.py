@@ -1,7 +1,7 @@
 """Building: mkpxeinit, its peers and the floor, on Debian 12 and 13, in turns.
 
-The floor is `cpio | zstd` of exactly the files in our image, at its level. mkinitcpio and booster are not
-in Debian's archive (12 to 14) and are left out.
+The floor is `cpio | zstd` of exactly the files in our image, at its level. mkinitcpio and booster are in no
+suite of Debian's archive (12, 13, forky, sid) and are left out.
 """
 
 import json

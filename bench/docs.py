@@ -1,10 +1,11 @@
 """docs/benchmarks.md and its plots, made of `bench/results/*.json` and nothing else."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import boot_words, frame
+from bench import boot_words, frame, growth_words
+from bench.markdown import table
 from bench.plot import Bar, bars
 from mkpxeinit.image.output import replacing
 
@@ -61,19 +62,13 @@ def _conditions(result: Result) -> str:
     return f"Machine: {result['machine']}{rounds}.\n\nVersions: {versions}.\n"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table in Markdown; all columns but the first are numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
 def _build(result: Result) -> tuple[str, Files]:
     text, files = [], {}
     for suite, shown in _SUITES.items():
         rows = [row for row in result["rows"] if row["suite"] == suite]
         if not rows:
             continue
-        table = _table(
+        rows_shown = table(
             (shown, "seconds", "CPU seconds", "peak memory, MB", "image, MB", "unpacked, MB"),
             (
                 (
@@ -96,7 +91,7 @@ def _build(result: Result) -> tuple[str, Files]:
             ),
         }
         images = "\n".join(f"![{Path(name).stem}]({name})" for name in plots)
-        text.append(f"{table}\n{_build_ratios(rows)}\n{images}\n")
+        text.append(f"{rows_shown}\n{_build_ratios(rows)}\n{images}\n")
         files.update(plots)
     return f"{_BUILD_WORDS}\n" + "\n".join(text), files
 
@@ -106,7 +101,7 @@ virtio machine, `rebuild` with another command line each time and the cache of t
 is `cpio | zstd -T0` of exactly the files in our image. Peak memory is that of the largest process. Files
 are in the page cache for all of them; the peers run by chroot in the tree that we build from, initramfs-
 tools with BOOT=nfs, dracut with `--no-hostonly --add nfs` and the network of its suite. mkinitcpio and
-booster are not in Debian's archive.
+booster are in no suite of Debian's archive (12, 13, forky, sid).
 """
 
 
@@ -137,7 +132,7 @@ def _build_ratios(rows: Sequence[Result]) -> str:
 
 def _boot(result: Result) -> tuple[str, Files]:
     rows = sorted(result["rows"], key=lambda row: (row["suite"], row["nic"], row["mode"]))
-    table = _table(
+    rows_shown = table(
         ("tool", "suite", "mode", "card", "power-on → init, s", "init → real init, s"),
         (
             (
@@ -162,9 +157,14 @@ def _boot(result: Result) -> tuple[str, Files]:
     phases = ("power-on → Run /init", "Run /init → real init")
     name = f"{_PLOTS}/boot.svg"
     plot = bars("Seconds from power-on to the real init", "s", shown, phases)
-    words = f"{boot_words.WORDS}\n{table}\n{boot_words.ratios(rows, _SUITES)}"
+    words = f"{boot_words.WORDS}\n{rows_shown}\n{boot_words.ratios(rows, _SUITES)}"
     return f"{words}\n![boot]({name})\n", {name: plot}
 
 
 # Result: what makes a section of it.
-_SECTIONS: dict[str, Callable[[Result], tuple[str, Files]]] = {"build": _build, "boot": _boot}
+_SECTIONS: dict[str, Callable[[Result], tuple[str, Files]]] = {
+    "build": _build,
+    "boot": _boot,
+    "growth": growth_words.growth,
+    "herd": growth_words.herd,
+}

@@ -51,11 +51,15 @@ class Case:
 
 
 def measure(
-    words: Sequence[str], environment: Mapping[str, str] | None = None, seconds: float = 900
+    words: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    seconds: float = 900,
+    codes: Sequence[int] = (0,),
 ) -> Measured:
     """Run a program to its end; BenchError with its last words if it fails or takes longer than `seconds`.
 
-    Its output goes to a file, so that nothing has to be read while it runs.
+    It fails if its exit code is not one of `codes`. Its output goes to a file, so that nothing has to be
+    read while it runs.
     """
     with tempfile.TemporaryFile() as output:
         start = time.monotonic()
@@ -69,7 +73,7 @@ def measure(
         )
         usage, code = _reap(process, start + seconds)
         wall = time.monotonic() - start
-        if code:
+        if code not in codes:
             output.seek(0)
             last = output.read()[-2000:].decode("utf-8", "replace").strip()
             raise BenchError(f"{' '.join(words)}: exit code {code}:\n{last}")

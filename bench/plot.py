@@ -1,11 +1,13 @@
-"""Bars as SVG, written by hand: text that can be read, compared and diffed."""
+"""Bars and curves as SVG, written by hand: text that can be read, compared and diffed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
 _ROW, _LEFT, _WIDTH, _RIGHT = 22, 230, 460, 90  # pixels
-COLOURS = ("#2a6f97", "#c9a227", "#7a9e7e", "#b5533c")
+COLOURS = ("#2a6f97", "#c9a227", "#7a9e7e", "#b5533c", "#6d597a", "#3d405b")
+_SIDE, _HIGH = 80, 320  # pixels: what stands left of a plot of curves, and its height
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,4 +59,66 @@ def _bar(row: Bar, y: int, scale: float, unit: str, digits: int) -> list[str]:
         x += part * scale
     total = sum(row.parts)
     lines.append(f'<text x="{x + 6:.1f}" y="{y + 14}">{total:.{digits}f} {escape(unit)}</text>')
+    return lines
+
+
+Points = Sequence[tuple[float, float]]
+
+
+def curves(title: str, unit: str, series: Mapping[str, Points]) -> str:
+    """Return a plot of curves by their names, both axes logarithmic; points at 0 or below are left out.
+
+    What grows in proportion is a straight line that rises by one power of ten with each.
+    """
+    shown = {name: [each for each in points if min(each) > 0] for name, points in series.items()}
+    every = [point for points in shown.values() for point in points]
+    if not every:
+        raise ValueError("no points")
+    left, right = _powers([x for x, _ in every])
+    low, high = _powers([y for _, y in every])
+    top = (2 + len(shown)) * _ROW
+    width, height = _SIDE + _LEFT + _WIDTH + 30, top + _HIGH + 40
+    across, up = (_LEFT + _WIDTH) / (right - left), _HIGH / (high - low)
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return _SIDE + (math.log10(x) - left) * across, top + _HIGH - (math.log10(y) - low) * up
+
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{width}" height="{height}" fill="#ffffff"/>',
+        f'<text x="10" y="22" font-size="15">{escape(title)}</text>',
+    ]
+    for power in range(left, right + 1):
+        x, y = place(10.0**power, 10.0**low)
+        lines.append(f'<path d="M{x:.1f} {top}V{y:.1f}" stroke="#dddddd"/>')
+        lines.append(f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{10.0**power:g}</text>')
+    for power in range(low, high + 1):
+        x, y = place(10.0**left, 10.0**power)
+        lines.append(f'<path d="M{x:.1f} {y:.1f}H{width - 30}" stroke="#dddddd"/>')
+        label = f"{10.0**power:g} {escape(unit)}"
+        lines.append(f'<text x="{x - 6:.1f}" y="{y + 4:.1f}" text-anchor="end">{label}</text>')
+    for number, (name, points) in enumerate(shown.items()):
+        lines += _curve(name, [place(*point) for point in points], number)
+    return "\n".join((*lines, "</svg>", ""))
+
+
+def _powers(values: Sequence[float]) -> tuple[int, int]:
+    """Return the powers of ten between which all `values` lie, two different ones."""
+    low = math.floor(math.log10(min(values)))
+    return low, max(math.ceil(math.log10(max(values))), low + 1)
+
+
+def _curve(name: str, points: Points, number: int) -> list[str]:
+    """Return the elements of a curve through `points`, in pixels, and of its name above the plot."""
+    colour = COLOURS[number % len(COLOURS)]
+    y = (number + 1) * _ROW + 14
+    lines = [
+        f'<rect x="10" y="{y}" width="12" height="12" fill="{colour}"/>',
+        f'<text x="28" y="{y + 10}">{escape(name)}</text>',
+    ]
+    if len(points) > 1:
+        path = "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+        lines.append(f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
+    lines += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in points]
     return lines

@@ -7,7 +7,6 @@ since whoever can write there writes into images.
 
 import hashlib
 import os
-import secrets
 import stat
 import time
 from collections.abc import Mapping
@@ -48,7 +47,7 @@ class Cache:
         self._limit = limit
         self.notes: list[str] = []
 
-    def load(self, key: str) -> bytes | None:
+    def load(self, key: str) -> memoryview | None:
         """Return what is stored under `key`, None if there is nothing, or nothing whole."""
         path = self._folder / key
         try:
@@ -61,7 +60,7 @@ class Cache:
             self._note(f"{printable(path)}: {os_cause(error)}; made anew")
             return None
         start = len(_head(key)) + 32
-        content = data[start:]
+        content = memoryview(data)[start:]
         if data[:start] != _head(key) + hashlib.sha256(content).digest():
             self._note(f"{printable(path)}: damaged; made anew")
             return None
@@ -77,7 +76,7 @@ class Cache:
         if len(data) > self._limit // 2:
             return
         path = self._folder / key
-        part = self._folder / f"{secrets.token_hex(16)}{_ENDING}"
+        part = self._folder / f"{os.urandom(16).hex()}{_ENDING}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self._own(self._folder):

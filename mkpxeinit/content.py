@@ -59,21 +59,18 @@ def read_modules(
 ) -> tuple[ReadModule, ...]:
     """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be.
 
-    `files` has those that were read before. Of plain ones no more is read than the section that says it; but
-    if there is a cache, whose key needs their digests, all of them is read meanwhile.
+    `files` has those that were read before. With a cache, whose key needs their digests, all are read here;
+    else of plain ones no more than the section that says it.
     """
     kept = files or ModuleFiles()
     places = {each.module.name: find_module(sysroot, index, each.module) for each in selection.modules}
-    if kept.findings.keep:
-        kept.read_ahead(path for path, _ in places.values() if path.suffix == ".ko")
 
     def read(each: Selected) -> ReadModule:
         path, shown = places[each.module.name]
         try:
-            if path.suffix == ".ko":  # all of it is read when the image is written
-                names = firmware.names_in_file(path, shown)
-                return ReadModule(each, path, shown, names, kept.at(path))
             stored = kept.at(path)
+            if path.suffix == ".ko" and not kept.findings.keep:  # read when the image is written
+                return ReadModule(each, path, shown, firmware.names_in_file(path, shown), stored)
             names = kept.findings.of("firmware", stored, lambda data: firmware.names_in(data, shown))
             return ReadModule(each, path, shown, names, stored)
         except (ProgramError, ValueError) as error:

@@ -17,7 +17,6 @@ dependencies, soft and weak ones too. What is built into the kernel counts as pr
 of the tree blacklists comes only by name or as a dependency.
 """
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -192,6 +191,8 @@ def _named(index: ModuleIndex, name: str, option: str) -> tuple[str, ...]:
     found = index.lookup(name)
     if found:
         return found
+    import difflib  # only where something is wrong
+
     close = difflib.get_close_matches(normal_name(name), (*index.modules, *index.builtin), n=3)
     hint = f"; close to it: {', '.join(close)}" if close else ""
     raise KernelError(f"{option} {printable(name)}: kernel {index.release} has no such module{hint}")
@@ -223,11 +224,16 @@ def _subclasses(classes: Iterable[PciClass]) -> frozenset[str]:
 def _of_class(index: ModuleIndex, network: Network, pci_class: PciClass) -> tuple[str, ...]:
     """Return the modules that can drive devices of `pci_class`."""
     subs = {each.name: each.sub for each in network.on("pci")} if pci_class.base == NETWORK else {}
+    word = f"bc{pci_class.base}sc"
     found = []
     for name in index.modules:
         sub = subs.get(name)
-        patterns = index.aliases_of.get(name, ())
-        if pci_class.wants(sub) if sub else any(map(pci_class.names, patterns)):
+        if sub:
+            wanted = pci_class.wants(sub)
+        else:  # nearly none of their aliases names a class
+            named = word in index.alias_text.get(name, "")
+            wanted = named and any(map(pci_class.names, index.aliases_of[name]))
+        if wanted:
             found.append(name)
     return tuple(found)
 
@@ -257,11 +263,7 @@ def _uses_phys(index: ModuleIndex, names: Iterable[str]) -> bool:
 
 def _phys(index: ModuleIndex) -> tuple[str, ...]:
     """Return the PHY drivers: which one a network card has is known only when its driver looks."""
-    return tuple(
-        name
-        for name in index.modules
-        if any(pattern.startswith("mdio:") for pattern in index.aliases_of.get(name, ()))
-    )
+    return tuple(name for name in index.modules if "\nmdio:" in index.alias_text.get(name, ""))
 
 
 def closure(index: ModuleIndex, wanted: dict[str, Reason], notes: list[str]) -> dict[str, Reason]:

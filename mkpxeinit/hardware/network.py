@@ -44,10 +44,13 @@ _KINDS = (
     (re.compile(r"alloc_hdlcdev|(?:un)?register_hdlc.*"), ("80", "WAN")),
     (re.compile(r"alloc_arcdev"), ("80", "ARCnet")),
 )
-# Folders of drivers/ without network drivers; drivers/staging and folders that nobody knows are read.
+# Folders of drivers/ without network drivers; drivers/staging, drivers/misc and folders that nobody knows are
+# read (drivers/tty has one for HDLC). IPoIB, in drivers/infiniband, is no driver of a device.
 _OTHER = re.compile(
-    "accel|acpi|ata|bluetooth|char|clk|comedi|cpufreq|crypto|edac|gpio|gpu|hid|hwmon|i2c|iio|input|leds|media|"
-    "mmc|mtd|nvme|phy|pinctrl|platform|power|pwm|regulator|rtc|scsi|soundwire|thermal|usb|video|watchdog"
+    "accel|acpi|ata|atm|bcma|block|bluetooth|bus|char|clk|comedi|cpufreq|crypto|dma|edac|gpio|gpu|hid|hv|hwmon|"
+    "hwtracing|i2c|iio|infiniband|input|iommu|isdn|leds|media|memstick|message|mfd|mmc|mtd|nvdimm|nvme|parport|"
+    "pci|pcmcia|phy|pinctrl|platform|power|ptp|pwm|regulator|rtc|scsi|soundwire|spi|ssb|thermal|thunderbolt|ufs|"
+    "uio|usb|vfio|video|virt|virtio|watchdog"
 )
 _USB_HOSTS = re.compile(r".*/drivers/usb/(?:host|dwc2|dwc3|chipidea|musb|cdns3|isp1760|mtu3|fotg210)/[^/]*")
 _OTHER_CLASS = re.compile(r"pci:.*bc(?!02|\*).+sc.*")
@@ -180,8 +183,9 @@ class Network:
 
     def _named_kind(self, name: str) -> tuple[str, str] | None:
         """Return the subclass of class 02 that an alias of the module `name` names, and what to call it."""
-        patterns = self._index.aliases_of.get(name, ())
-        sub = next((sub for each in patterns if (sub := named_subclass(each))), None)
+        if f"bc{NETWORK}sc" not in self._index.alias_text.get(name, ""):
+            return None  # nearly all
+        sub = next((sub for each in self._index.aliases_of[name] if (sub := named_subclass(each))), None)
         return (sub, f"class {NETWORK}{sub}") if sub else None
 
     def _may_be(self, module: Module) -> bool:
@@ -210,8 +214,12 @@ def _all_buses(index: ModuleIndex) -> dict[str, frozenset[str]]:
     """Return the buses that each module's aliases name; one with a name only (`fs-nfs`) names none."""
     found = {}
     for name, patterns in index.aliases_of.items():
-        # devname: a file of /dev whose opening loads the module
-        buses = {pattern.partition(":")[0] for pattern in patterns if ":" in pattern} - {"devname"}
+        first, colon, _ = patterns[0].partition(":")
+        if colon and index.alias_text[name].count(f"\n{first}:") == len(patterns):
+            buses = {first}  # nearly all: one bus
+        else:
+            buses = {pattern.partition(":")[0] for pattern in patterns if ":" in pattern}
+        buses.discard("devname")  # a file of /dev whose opening loads the module
         if buses:
             found[name] = frozenset(bus.rstrip("*") for bus in buses)
     return found

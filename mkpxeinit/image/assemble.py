@@ -142,7 +142,7 @@ def _key(segment: Segment, loaded: list[bytes | Stored], compressor: compress.Co
 
 def assemble(
     plan: Plan, compressor: compress.Compressor, mtime: int, cache: Cache | None = None
-) -> Iterator[bytes]:
+) -> Iterator[bytes | memoryview]:
     """Yield the segments of the image, each an archive compressed on its own and padded to 4 bytes.
 
     With a `cache`, those that are in it come from there.
@@ -151,7 +151,9 @@ def assemble(
         yield _segment(segment, compressor, mtime, cache)
 
 
-def _segment(segment: Segment, compressor: compress.Compressor, mtime: int, cache: Cache | None) -> bytes:
+def _segment(
+    segment: Segment, compressor: compress.Compressor, mtime: int, cache: Cache | None
+) -> bytes | memoryview:
     entries = [item.entry for item in segment.items]
     loaded = side_by_side(_loaded, entries)
     key = _key(segment, loaded, compressor, mtime) if cache else ""

@@ -4,9 +4,8 @@ The only importer of zstandard. What the kernel reads: its `lib/decompress*.c`, 
 Documentation/staging/xz.rst for XZ's limits.
 """
 
-import gzip
 import io
-import lzma
+import mmap
 import os
 import re
 import sys
@@ -17,16 +16,18 @@ from pathlib import PurePath
 
 from mkpxeinit.errors import KernelError, UsageError
 
-# Name: option of the kernel, levels, the default one. Measured with 44 MB of modules on two cores:
-# zstd:9 takes 1 s, :12 gains 0.7 % for twice the time. Beyond 19 the client would need 128 MB to unpack.
+# Name: option of the kernel, levels, the default one: measured in docs/decisions/0016-compression.md.
+# Beyond 19 the client would need 128 MB to unpack.
 _KINDS = {
-    "zstd": ("RD_ZSTD", range(1, 20), 9),
+    "zstd": ("RD_ZSTD", range(1, 20), 8),
     "gzip": ("RD_GZIP", range(1, 10), 6),
     "xz": ("RD_XZ", range(0, 10), 6),
     "none": (None, range(0), 0),
 }
 _XZ_DICTIONARY = 1 << 20  # bytes; xz.rst advises it for the kernel
+_XZ_MEMORY = 256 << 20  # bytes that the dictionary of an unknown file may take
 _ZSTD_INPUT = 2048  # bytes; four of them can unpack to 128 KiB, so these to 64 MiB
+_PIECE = 4 << 20  # bytes given to zstd at a time, a whole number of pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +88,38 @@ def version(compressor: Compressor) -> str:
     return f"{compressor} zlib {zlib.ZLIB_RUNTIME_VERSION} Python {sys.version}"
 
 
-def compress(data: bytes | bytearray, compressor: Compressor) -> bytes:
-    """Return `data` compressed: the same bytes whatever the number of processors."""
-    if compressor.name == "zstd":
-        import zstandard
+def compress(data: bytes | mmap.mmap, compressor: Compressor) -> bytes:
+    """Return `data` compressed: the same bytes whatever the number of processors.
 
-        # Workers split the data by its size, not by their number; but none at all is another format.
-        workers = max(1, os.cpu_count() or 1)
-        return zstandard.ZstdCompressor(
-            level=compressor.level, threads=workers, write_checksum=True
-        ).compress(data)
+    The memory of an anonymous map is given back meanwhile: it is empty afterwards.
+    """
+    if compressor.name == "zstd":
+        return _zstd(data, compressor.level)
     if compressor.name == "gzip":
         packer = zlib.compressobj(compressor.level, zlib.DEFLATED, 31)  # 31: gzip's header, time 0
         return packer.compress(data) + packer.flush()
     if compressor.name == "xz":
+        import lzma
+
         filters = [{"id": lzma.FILTER_LZMA2, "preset": compressor.level, "dict_size": _XZ_DICTIONARY}]
         return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
     return bytes(data)
+
+
+def _zstd(data: bytes | mmap.mmap, level: int) -> bytes:
+    import zstandard
+
+    # Workers split the data by its size, not by their number; but none at all is another format.
+    packer = zstandard.ZstdCompressor(level=level, threads=max(1, os.cpu_count() or 1), write_checksum=True)
+    stream = packer.compressobj(size=len(data))
+    done = []
+    with memoryview(data) as view:
+        for start in range(0, len(data), _PIECE):
+            done.append(stream.compress(view[start : start + _PIECE]))
+            if isinstance(data, mmap.mmap):  # zstd has a copy for its workers
+                data.madvise(mmap.MADV_DONTNEED, start, min(_PIECE, len(data) - start))
+    done.append(stream.flush())
+    return b"".join(done)
 
 
 def unpack_module(data: bytes, name: str, limit: int) -> bytes:
@@ -116,7 +132,7 @@ def unpack_module(data: bytes, name: str, limit: int) -> bytes:
         return data
     try:
         plain = unpack(data, limit)
-    except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
+    except (zlib.error, EOFError, OSError) as error:
         raise ValueError(f"damaged: {error}") from error
     if len(plain) > limit:
         raise ValueError(f"more than {limit} bytes when unpacked")
@@ -124,8 +140,13 @@ def unpack_module(data: bytes, name: str, limit: int) -> bytes:
 
 
 def _unpack_xz(data: bytes, limit: int) -> bytes:
-    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20)
-    plain = reader.decompress(data, limit + 1)
+    import lzma
+
+    reader = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    try:
+        plain = reader.decompress(data, limit + 1)
+    except lzma.LZMAError as error:
+        raise ValueError(f"damaged: {error}") from error
     if not reader.eof and len(plain) <= limit:
         raise EOFError("it ends too early")
     return plain
@@ -133,13 +154,17 @@ def _unpack_xz(data: bytes, limit: int) -> bytes:
 
 def unpack_begin(data: bytes, size: int) -> bytes:
     """Return the first `size` bytes of what the XZ file `data` holds, or all; ValueError if it is damaged."""
+    import lzma
+
     try:
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=256 << 20).decompress(data, size)
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY).decompress(data, size)
     except (lzma.LZMAError, EOFError) as error:
         raise ValueError(f"damaged: {error}") from error
 
 
 def _unpack_gzip(data: bytes, limit: int) -> bytes:
+    import gzip
+
     with gzip.open(io.BytesIO(data)) as file:
         return file.read(limit + 1)
 

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ctypes import CDLL, byref, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
+from mmap import MAP_PRIVATE, mmap
 from pathlib import PurePosixPath
 
 from mkpxeinit.errors import ImageError, printable
@@ -62,8 +63,10 @@ _set_rdevmajor = _entry_function("set_rdevmajor", c_uint)
 _set_rdevminor = _entry_function("set_rdevminor", c_uint)
 
 
-def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytearray:
+def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> mmap:
     """Return the archive of `items`, entries with their contents (empty but for files), in that order.
+
+    It is an anonymous map, whose memory can be given back piece by piece.
 
     All belong to root and have the time `mtime`, seconds of the epoch; inode numbers count from 1.
     ImageError if an entry does not fit the format or libarchive wrote another number of bytes.
@@ -72,7 +75,7 @@ def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> bytearray:
         raise ImageError(f"the time {mtime} does not fit into a cpio archive")
     size = sum(_packed_size(entry, body) for entry, body in items)
     size += _aligned(_HEADER + len(_TRAILER) + 1)
-    archive_bytes = bytearray(size)
+    archive_bytes = mmap(-1, size, MAP_PRIVATE)
     buffer = (c_char * size).from_buffer(archive_bytes)
     used = c_size_t()
     try:

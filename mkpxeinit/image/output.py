@@ -1,7 +1,6 @@
 """Files that appear whole or not at all."""
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +27,7 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) else "too many symbolic links"
         raise ImageError(f"{printable(target)}: cannot write there: {cause}") from error
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name[:200]}.{os.urandom(8).hex()}.tmp")
     doing = "cannot write there"
     try:
         # Within the block, since a signal may come as soon as the file is there.

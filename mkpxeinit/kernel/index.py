@@ -165,6 +165,11 @@ class ModuleIndex:
         return Aliases.of(self.aliases).by_module()
 
     @cached_property
+    def alias_text(self) -> dict[str, str]:
+        """The same as one text a module, a newline before each pattern: quick to look through for a word."""
+        return {name: "\n".join(("", *patterns)) for name, patterns in self.aliases_of.items()}
+
+    @cached_property
     def _exact(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         for pattern, module in Aliases.of(self.aliases).pairs():

@@ -4,7 +4,6 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 
 from mkpxeinit.image import compress
@@ -72,7 +71,7 @@ class Findings:
     Without a cache nothing is remembered, and no digest is computed.
     """
 
-    def __init__(self, data: bytes | None = None, keep: bool = False) -> None:
+    def __init__(self, data: bytes | memoryview | None = None, keep: bool = False) -> None:
         """Take what `dump` returned earlier, if anything; `keep`: what is found is to be remembered."""
         self.keep = keep
         self._old: dict[str, list[str]] = _parse(data) if data and keep else {}
@@ -97,9 +96,9 @@ class Findings:
         return json.dumps(dict(list(every.items())[-max(_MOST, len(self._used)) :])).encode()
 
 
-def _parse(data: bytes) -> dict[str, list[str]]:
+def _parse(data: bytes | memoryview) -> dict[str, list[str]]:
     """Return what `dump` wrote; the cache has seen to it that these are those bytes."""
-    return dict(json.loads(data))
+    return dict(json.loads(bytes(data)))
 
 
 class ModuleFiles:
@@ -113,17 +112,3 @@ class ModuleFiles:
     def at(self, path: Path) -> Stored:
         """Return the file at `path`, a host path."""
         return self._files.setdefault(path, Stored(path))
-
-    def read_ahead(self, paths: Iterable[Path]) -> None:
-        """Begin to read files and to compute their digests, beside what the caller does.
-
-        What cannot be read is left to who asks for it. The thread does not keep the program from ending.
-        """
-        files = [self.at(path) for path in paths]
-
-        def work() -> None:
-            for file in files:
-                with suppress(OSError):
-                    _ = file.digest
-
-        threading.Thread(target=work, daemon=True).start()

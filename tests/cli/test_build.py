@@ -58,7 +58,7 @@ def test_dry_run_in_any_locale(run: Run, root: Path) -> None:
 
 def test_verbose_build_tells_reasons(run: Run, root: Path) -> None:
     done = run("build", "--sysroot", root, "-v")
-    assert f"mkpxeinit: kernel {RELEASE}, compressor zstd:9\n" in done.stderr
+    assert f"mkpxeinit: kernel {RELEASE}, compressor zstd:8\n" in done.stderr
     assert "mkpxeinit: module nfs: NFS root\n" in done.stderr
 
 

@@ -210,7 +210,7 @@ def test_chosen_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "compressor"),
     [
-        ("CONFIG_RD_ZSTD=y\n", "zstd:9"),
+        ("CONFIG_RD_ZSTD=y\n", "zstd:8"),
         ("CONFIG_RD_GZIP=y\n# CONFIG_RD_ZSTD is not set\n", "gzip:6"),
         (None, "gzip:6"),
     ],
