@@ -47,6 +47,7 @@ _CONFIG = click.option(
 
 @click.group(
     name="hook",
+    no_args_is_help=False,
     short_help="Have images follow the kernels that a package manager installs.",
     epilog="""\b
 Examples:
@@ -67,7 +68,10 @@ def command() -> None:
 @_KIND
 @click.option("--force", is_flag=True, help="Replace files in their places that are not ours.")
 def install(root: Path, kinds: tuple[str, ...], force: bool) -> None:
-    """Put the hooks of the tree's package manager in place. They do nothing until [[hook.tree]] names a tree."""
+    """Put the hooks of the tree's package manager in place.
+
+    They do nothing until a [[hook.tree]] of the configuration names a tree.
+    """
     sysroot = Sysroot.open(root)
     wanted = _wanted(sysroot, kinds)
     for each in scripts.install(sysroot, wanted, force):
@@ -126,7 +130,7 @@ def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
     return 0 if ok else 1
 
 
-@command.group(name="run", short_help="Do what a hook does.")
+@command.group(name="run", no_args_is_help=False, short_help="Do what a hook does.")
 @_CONFIG
 @click.option(
     "--as-hook",
@@ -184,7 +188,7 @@ def _run(
 ) -> int:
     """Do it, keep what failed, tell of it; return the exit code."""
     path, as_hook = given
-    kept = Path(state.FILE)
+    kept = state.default_file(os.environ, os.geteuid())
     before = _kept(kept)
     place = cache.default_folder(os.environ, os.geteuid())
     found, outcome = HookConfig(), work.Outcome(0, (), ())

@@ -99,7 +99,9 @@ def _tree(given: Table, folder: Path, site: Site | None, cache: Path | None) -> 
     tree = site.tree(described) if site and described else None
     sysroot = Path(given.text("sysroot", values.path) or (tree.path if tree else "/"))
     name = given.text("name", values.name) or described or _name(given, sysroot)
-    options, strict, told = _build(given.table("build"), folder, build.Options(sysroot, cache=cache))
+    inner = given.table("build")
+    inner.name = f"[hook.tree.build] of {given.name}"
+    options, strict, told = _build(inner, folder, build.Options(sysroot, cache=cache))
     release = given.text("kernel-release", values.kernel_release)
     if tree is not None:
         said = publish.described(tree)
@@ -153,7 +155,6 @@ def _publishing(given: Table, name: str, site: Site | None, told: dict[str, Any]
 
 def _build(given: Table, folder: Path, options: build.Options) -> tuple[build.Options, bool, dict[str, Any]]:
     """Return `options` with what the table says, if firmware may lack, and what was said, as texts."""
-    given.name = f"[hook.tree.build] of {given.name.removeprefix('[').removesuffix('.build]')}"
     told = {key: value for key, value in given.values.items() if key != "strict"}
     strict = given.flag("strict")
     said = replace(

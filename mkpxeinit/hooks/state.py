@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -38,6 +38,17 @@ class Failure:
     def __str__(self) -> str:
         what = f"{self.action} {self.release}".strip()
         return printable(f"{what}, tree {self.tree}: {self.cause}" if self.tree else f"{what}: {self.cause}")
+
+
+def default_file(environment: Mapping[str, str], user: int) -> Path:
+    """Return where the user of that number keeps it: below `$XDG_STATE_HOME` if that is set.
+
+    As the XDG Base Directory Specification says; else root's is in /var/lib, that of others in ~/.local/state.
+    """
+    given = environment.get("XDG_STATE_HOME", "")
+    if given.startswith("/"):
+        return Path(given) / "mkpxeinit" / FILE.name
+    return Path(FILE) if user == 0 else Path.home() / ".local/state/mkpxeinit" / FILE.name
 
 
 def read(path: Path) -> tuple[Failure, ...]:
