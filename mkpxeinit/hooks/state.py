@@ -43,7 +43,7 @@ class Failure:
 def default_file(environment: Mapping[str, str], user: int) -> Path:
     """Return where the user of that number keeps it: below `$XDG_STATE_HOME` if that is set.
 
-    As the XDG Base Directory Specification says; else root's is in /var/lib, that of others in ~/.local/state.
+    As the XDG Base Directory Specification says; else root has it in /var/lib, others in ~/.local/state.
     """
     given = environment.get("XDG_STATE_HOME", "")
     if given.startswith("/"):

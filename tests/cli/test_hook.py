@@ -349,7 +349,7 @@ def test_install_does_not_replace_what_is_not_ours(run: Run, root: Path) -> None
 
 
 def test_install_stays_in_the_tree(run: Run, root: Path, tmp_path: Path) -> None:
-    """A hostile tree's links lead to the tree itself, as in a chroot; a link in a script's place is refused."""
+    """A hostile tree's links lead to the tree itself, as in a chroot; a link for a script is refused."""
     outside = tmp_path / "outside"
     (outside / "kernel/postinst.d").mkdir(parents=True)
     make_tree(root, {"var/lib/dpkg/status": "", "etc/kernel": Link(str(outside / "kernel"))})
