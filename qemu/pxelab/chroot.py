@@ -19,7 +19,7 @@ _SOURCES = ("etc/apt/sources.list.d", "etc/apt/sources.list")
 
 
 class Chroot:
-    """A view of `tree` in a laboratory, with /proc, /dev and /tmp; what happens there goes with the laboratory.
+    """A view of `tree` in a laboratory, with /proc, /dev and /tmp; what happens there goes with that.
 
     The network is the laboratory's: no archive is reached but those that are put there.
     """
@@ -43,6 +43,13 @@ class Chroot:
         self.lab.space.run(["mkdir", "-p", inside])
         self.lab.space.run(["mount", "--bind", str(folder), inside])
 
+    def unmount(self) -> None:
+        """Leave the view alone, without what was mounted in it: as the root of clients, for example."""
+        script = (
+            'for each in $(cut -d" " -f2 /proc/mounts | grep "^$1/" | sort -r); do umount -l "$each"; done'
+        )
+        self.lab.space.run(["sh", "-c", script, "sh", str(self.view)])
+
     def run(
         self,
         *words: str,
@@ -50,7 +57,7 @@ class Chroot:
         check: bool = True,
         environment: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run a program of the system as root; LabError with its last words if it fails and `check` is set."""
+        """Run a program of the system as root; LabError with its last words if it fails and `check` is on."""
         given = [f"{key}={value}" for key, value in {**ENVIRONMENT, **(environment or {})}.items()]
         argv: Sequence[str] = ["chroot", str(self.view), "env", "-i", *given, *words]
         done = self.lab.space.run(argv, timeout=timeout, check=False)
