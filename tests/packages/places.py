@@ -19,3 +19,16 @@ BUILD = (
     "xz-utils",
     "zstd",
 )
+# What debian/tests/control names beside that.
+TEST_BED = (
+    *RUNTIME,
+    "dnsmasq-base",
+    "iproute2",
+    "ipxe-qemu",
+    "nfs-ganesha",
+    "nfs-ganesha-vfs",
+    "pxelinux",
+    "qemu-system-x86",
+    "seabios",
+    "syslinux-common",
+)
