@@ -61,4 +61,10 @@ def test_upgrade_in_the_chroot(lab: Lab) -> None:
     machine.expect(rf"Linux version {re.escape(release)} ", 120)
     machine.expect(r"handing over to /sbin/init", 120)
     machine.expect(r" login:", 240)
-    print("\n".join(line for _, line in machine.console.lines if "pxeinit" in line or "login:" in line))
+    print(
+        "\n".join(
+            line
+            for _, line in machine.console.lines
+            if re.match("pxeinit: |Loading ", line) or " login:" in line
+        )
+    )

@@ -2,46 +2,21 @@
 
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from pxelab import Lab, run, trees
 from pxelab.chroot import Chroot
+from tests.packages.building import Built, build
 from tests.packages.conftest import ROOT, archive
-from tests.packages.places import BUILD, RUNTIME
+from tests.packages.places import RUNTIME
 
 pytestmark = pytest.mark.long
-BUILD_SECONDS = 600.0
 # What dpkg and apt keep for themselves; nothing of it is the package's.
 KEPT = ("var/lib/dpkg/", "var/lib/apt/", "var/cache/apt/", "var/cache/debconf/", "var/log/", "etc/apt/")
 # The policy's version is that of Debian 12, which is to build the package, too.
 REMARKS = ("out-of-date-standards-version",)
-
-
-@dataclass(frozen=True)
-class Built:
-    """What a build left: the package, the system it was built in and its suite, and what was said."""
-
-    package: Path
-    suite: str
-    lintian: str
-    log: str
-
-
-def build(suite: str, folder: Path) -> Built:
-    with Lab.open() as lab:
-        system = Chroot(lab, trees.chroot(suite, BUILD).path)
-        system.bind(ROOT, "/source")
-        system.run("mkdir", "/output")
-        done = system.run("sh", "-c", "/source/packaging/build-deb /output 2>&1", timeout=BUILD_SECONDS)
-        words = ("lintian", "--info", "--display-info", "--pedantic", "--fail-on", "error,warning")
-        said = system.run("sh", "-c", f"{' '.join(words)} /output/*.changes 2>&1", check=False)
-        for path in (system.outside / "output").iterdir():
-            shutil.copy(path, folder / path.name)
-    (package,) = folder.glob("*.deb")
-    return Built(package, suite, said.stdout.decode(), done.stdout.decode())
 
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"])
