@@ -23,6 +23,7 @@ BUILD = (
 TEST_BED = (
     *RUNTIME,
     "dnsmasq-base",
+    "dpkg-dev",  # autopkgtest unpacks the source there
     "iproute2",
     "ipxe-qemu",
     "nfs-ganesha",
