@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = b"""#!/usr/bin/python3 -B
 import sys
 
-sys.path.insert(0, "/opt/mkpxeinit")
+sys.path[:0] = ["/opt/mkpxeinit", "/opt/mkpxeinit/qemu"]
 from mkpxeinit.__main__ import main
 
 main()
