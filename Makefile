@@ -8,7 +8,9 @@
 
 # init's programs name their libraries, which are checked with them (-a).
 INIT_PROGRAMS = $(notdir $(filter-out init/lib,$(wildcard init/*)))
-SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run
+SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke .ci/run packaging/build-deb packaging/arch/PKGBUILD \
+	$(wildcard packaging/debian/mkpxeinit.post*) packaging/debian/tests/boot \
+	$(shell grep -rl '^.!/bin/sh' packaging/hooks)
 
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60
@@ -30,7 +32,7 @@ test: setup
 
 test-all: setup
 	@tools/setup oldest
-	@tools/test quick oldest boot newest
+	@tools/test quick oldest boot newest matrix
 
 test-quick: setup
 	@tools/test quick

@@ -41,6 +41,10 @@ class PublishError(MkpxeinitError):
     """What is to be served cannot be published, or is not what it has to be."""
 
 
+class HookError(MkpxeinitError):
+    """A hook of a package manager cannot be installed, or cannot do its work."""
+
+
 def printable(text: object) -> str:
     """Return `text` on one line, without control characters: names from a sysroot may hold any."""
     line = str(text)

@@ -25,6 +25,7 @@ _VERBS = {
     "prepare": "Make a tree ready to be a root that many clients share.",
     "server-config": "Write the configuration of DHCP, TFTP, NFS and HTTP servers and loaders.",
     "publish": "Publish kernel, image and loaders in a TFTP root.",
+    "hook": "Have images follow the kernels that a package manager installs.",
     "verify-server": "Ask the servers as a client would, and say what is wrong.",
     "serve": "Serve a tree to the clients of one network, until Ctrl-C.",
     "busybox": "Build the small static busybox that images take.",

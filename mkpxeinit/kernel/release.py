@@ -93,6 +93,12 @@ def find_vmlinuz(sysroot: Sysroot, release: str) -> Path:
     for pattern in _VMLINUZ:
         if sysroot.is_file(pattern.format(release)):
             return sysroot.resolve(pattern.format(release))
+    # Alpine's kernels have a name by flavor; which release it is stands in a file of the same package.
+    flavor = release.rpartition("-")[2]
+    if sysroot.is_file(f"/boot/vmlinuz-{flavor}"):
+        told = f"/usr/share/kernel/{flavor}/kernel.release"
+        if sysroot.is_file(told) and sysroot.read_text(told).strip() == release:
+            return sysroot.resolve(f"/boot/vmlinuz-{flavor}")
     looked = ", ".join(pattern.format(release) for pattern in _VMLINUZ[:2])
     raise KernelError(f"{sysroot.show('/')}: no kernel image of {release}; looked for {looked} and the like")
 

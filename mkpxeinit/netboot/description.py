@@ -36,6 +36,7 @@ def _site(top: Table, folder: Path) -> Site:
     groups = tuple(_group(name, each) for name, each in top.named("group", values.name))
     clients = tuple(_client(each) for each in top.tables("client"))
     loaders = _loaders(top.table("loaders"))
+    top.table("hook")  # that of mkpxeinit.hooks
     top.end()
     site = Site(
         server=server.needed("address", values.address),
@@ -88,14 +89,15 @@ def _tree(name: str, given: Table, folder: Path) -> Tree:
         kernel_release=given.text("kernel-release", values.kernel_release),
         cmdline=given.text("cmdline", values.cmdline) or "",
         title=given.text("title", values.text),
-        build=_build(given.table("build"), folder),
+        build=build_options(given.table("build"), folder),
         squashfs=given.text("squashfs", values.squashfs),
     )
     given.end()
     return tree
 
 
-def _build(given: Table, folder: Path) -> BuildOptions:
+def build_options(given: Table, folder: Path) -> BuildOptions:
+    """Return what a table says of an image; paths of inventories are relative to `folder`."""
     options = BuildOptions(
         hardware=tuple(folder / each for each in given.texts("hardware", _inventory) or ()),
         modules=given.texts("modules", values.word) or (),

@@ -137,11 +137,14 @@ def _find(wanted: LoaderSet, roots: tuple[Sysroot, ...]) -> tuple[Source, ...]:
     return ()
 
 
-def absent(found: tuple[FoundSet, ...], wanted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return a line for each set that is not there; PublishError if it is one of `wanted`, or all are."""
+def absent(found: tuple[FoundSet, ...], wanted: tuple[str, ...], root: TftpRoot) -> tuple[str, ...]:
+    """Return a line for each set that is not there; PublishError if it is one of `wanted`, or all are.
+
+    What `root` has already is there: a publish from within a tree's chroot finds no other.
+    """
     lines = []
     for each in found:
-        if each.sources:
+        if each.sources or all(root.digest(PurePosixPath(name)) for name in each.set.names[:2]):
             continue
         line = (
             f"no {' and '.join(each.set.names[:2])} on this machine or in the tree, for {each.set.serves}: "

@@ -91,7 +91,7 @@ def publish(options: Options, say: Say, environment: Mapping[str, str] | None = 
         with switch.Switch(root) as changes, root.new_folder(FOLDER) as folder:
             made = _fill(folder, options, state, root, created, say)
             found = loaders.find(Sysroot(Path("/"), ""), Sysroot.open(options.build.sysroot))
-            for line in loaders.absent(found, options.loaders):
+            for line in loaders.absent(found, options.loaders, root):
                 say(line)
             files: list[Staged] = []
             for _, staged, remark in loaders.stage(root, found, options.update_loaders):

@@ -118,6 +118,11 @@ def sysvinit(suite: str) -> Tree:
     return _cached(suite, SYSVINIT_PACKAGES)
 
 
+def chroot(suite: str, packages: Sequence[str]) -> Tree:
+    """Return a minimal Debian system with these packages, to run programs in; it has no kernel to boot."""
+    return _cached(suite, tuple(sorted(packages)))
+
+
 def _cached(suite: str, packages: tuple[str, ...]) -> Tree:
     key = hashlib.sha256("\n".join((suite, str(RECIPE), *packages)).encode()).hexdigest()[:12]
     folder = cache_folder() / "trees"

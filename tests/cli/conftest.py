@@ -46,7 +46,12 @@ def run(tmp_path: Path) -> Run:
         done = subprocess.run(
             [*prefix, command(), *map(str, arguments)],
             cwd=folder,
-            env={"PATH": os.environ["PATH"], "LC_ALL": "C", "XDG_CACHE_HOME": str(tmp_path / "xdg")}
+            env={
+                "PATH": os.environ["PATH"],
+                "LC_ALL": "C",
+                "XDG_CACHE_HOME": str(tmp_path / "xdg"),
+                "XDG_STATE_HOME": str(tmp_path / "xdg-state"),
+            }
             | dict(env or {}),
             capture_output=True,
             check=False,

@@ -129,7 +129,17 @@ def test_help_of_every_verb(run: Run) -> None:
     verbs = re.findall(r"^  ([\w-]+)  ", text.partition("Verbs:")[2], re.MULTILINE)
     assert verbs == [
         *("build", "list", "why", "diff", "check", "cat", "extract"),
-        *("prepare", "server-config", "publish", "verify-server", "serve", "busybox", "boot", "timeline"),
+        *(
+            "prepare",
+            "server-config",
+            "publish",
+            "hook",
+            "verify-server",
+            "serve",
+            "busybox",
+            "boot",
+            "timeline",
+        ),
     ]
     for verb in verbs:
         done = run(verb, "--help")

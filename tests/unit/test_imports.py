@@ -58,12 +58,14 @@ ROWS = (
     ("prepare.prepare",),
     ("cli.prepare",),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
+    ("hooks.config", "hooks.state", "hooks.run", "hooks.scripts"),
+    ("cli.hook",),
     ("cli.verify_server", "cli.serve"),
     ("cli.main",),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "netboot.probe", "cli"}
+EMPTY = {"hooks", "kernel", "hardware", "image", "prepare", "programs", "netboot", "netboot.probe", "cli"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},

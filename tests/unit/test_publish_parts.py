@@ -151,17 +151,21 @@ def test_loaders_are_found_here_or_in_the_tree(tmp_path: Path) -> None:
 def test_absent_loaders_are_named(tmp_path: Path) -> None:
     host, tree = make_tree(tmp_path / "host", DEBIAN), make_tree(tmp_path / "tree", {})
     found = loaders.find(Sysroot(host, ""), Sysroot(tree, "tree"))
-    lines = loaders.absent(found, ())
+    lines = loaders.absent(found, (), TftpRoot.open(tmp_path))
     assert len(lines) == len(loaders.SETS) - 2
     assert lines[1] == (
         "no shimx64.efi and grubx64.efi on this machine or in the tree, for UEFI clients with Secure Boot "
         "(x64): Debian package shim-signed and grub-efi-amd64-signed"
     )
     with pytest.raises(PublishError, match="no undionly.kpxe .* install it, or leave --loader ipxe-bios out"):
-        loaders.absent(found, ("ipxe-bios",))
+        loaders.absent(found, ("ipxe-bios",), TftpRoot.open(tmp_path))
     nothing = loaders.find(Sysroot(tree, ""), Sysroot(tree, "tree"))
     with pytest.raises(PublishError, match="no loader at all"):
-        loaders.absent(nothing, ())
+        loaders.absent(nothing, (), TftpRoot.open(tmp_path))
+    # A set that the TFTP root has already is there, though nobody here has it.
+    served = make_tree(tmp_path / "tftp", {"pxelinux.0": b"x", "ldlinux.c32": b"x"})
+    lines = loaders.absent(nothing, (), TftpRoot.open(served))
+    assert len(lines) == len(loaders.SETS) - 1 and not any("pxelinux.0" in line for line in lines)
 
 
 def test_loaders_that_lead_out_of_a_tree_are_not_taken(tmp_path: Path) -> None:

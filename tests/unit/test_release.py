@@ -95,6 +95,16 @@ def test_vmlinuz(tmp_path: Path, place: str) -> None:
         find_vmlinuz(tree, "6.2")
 
 
+def test_vmlinuz_of_alpine(tmp_path: Path) -> None:
+    """The file is named by the flavor; it counts for the one release that its package names."""
+    place, told = "boot/vmlinuz-lts", "usr/share/kernel/lts/kernel.release"
+    tree = Sysroot.open(make_tree(tmp_path, {place: "MZ", told: "6.6.2-0-lts\n"}))
+    assert find_vmlinuz(tree, "6.6.2-0-lts") == tmp_path / place
+    for other in ("6.6.1-0-lts", "6.6.2-0-virt"):
+        with pytest.raises(KernelError, match="no kernel image"):
+            find_vmlinuz(tree, other)
+
+
 def test_config(tmp_path: Path) -> None:
     text = '#\n# CONFIG_RD_XZ is not set\nCONFIG_RD_ZSTD=y\nCONFIG_X="a=b"\nCONFIG_\n'
     tree = Sysroot.open(make_tree(tmp_path, {"boot/config-6.1": text}))

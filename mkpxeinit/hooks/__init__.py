@@ -1,0 +1,1 @@
+"""What package managers call when a kernel comes or goes: docs/hooks.md."""

@@ -1,0 +1,236 @@
+"""What the hooks do: images and generations follow the kernels of the trees."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mkpxeinit import build
+from mkpxeinit.errors import HookError, KernelError, MkpxeinitError, os_cause, printable
+from mkpxeinit.hooks.config import HookConfig, HookTree, Publishing
+from mkpxeinit.hooks.state import Failure
+from mkpxeinit.image.output import sync_folder
+from mkpxeinit.kernel.release import choose_release, find_releases, find_vmlinuz, version_key
+from mkpxeinit.netboot import generation, publish, published
+from mkpxeinit.netboot.tftproot import TftpRoot
+from mkpxeinit.sysroot import Sysroot
+
+Say = Callable[[str], None]
+ACTIONS = ("add", "remove", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What has happened: a kernel was added or removed, or (no release) something else that images have."""
+
+    action: str
+    release: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it: how many trees it was about, what went well (tree, release), and what failed."""
+
+    touched: int
+    done: tuple[tuple[str, str], ...]
+    failed: tuple[Failure, ...]
+
+    def failing(self, failure: Failure) -> "Outcome":
+        """Return this outcome with another failure."""
+        return replace(self, failed=(*self.failed, failure))
+
+    def cleared(self, config: HookConfig, open_: tuple[Failure, ...], release: str) -> "Outcome":
+        """Return this outcome, which has made good failures of no tree, and of trees that are gone."""
+        names = {each.name for each in config.trees}
+        gone = tuple((each.tree, each.release) for each in open_ if each.tree not in {*names, ""})
+        return replace(self, done=(*self.done, ("", ""), ("", release), *gone))
+
+
+def run(config: HookConfig, event: Event, open_: tuple[Failure, ...], say: Say) -> Outcome:
+    """Do for each tree what `event` asks for; a tree that fails does not keep the others from theirs.
+
+    `open_` are failures of before, which an update makes good. `say` gets a line for each thing done.
+    """
+    done: list[tuple[str, str]] = []
+    failed: list[Failure] = []
+    touched = 0
+    for tree in config.trees:
+        try:
+            if event.action == "add":
+                went = _add(tree, event.release, say)
+            elif event.action == "remove":
+                went = _remove(tree, event.release, say)
+            else:
+                again = tuple(each.release for each in open_ if each.tree == tree.name)
+                went = _update(tree, again, say)
+            touched += went
+            done.append((tree.name, event.release))
+            if event.action == "update":
+                done += [(tree.name, each.release) for each in open_ if each.tree == tree.name]
+        except Exception as error:  # whatever it is: the other trees are to have theirs
+            failed.append(Failure(event.action, tree.name, event.release, int(time.time()), cause_of(error)))
+    return Outcome(touched, tuple(done), tuple(failed))
+
+
+def cause_of(error: Exception) -> str:
+    """Return one line that says what `error` is."""
+    if isinstance(error, MkpxeinitError):
+        return str(error)
+    if isinstance(error, OSError):
+        name = f"{printable(error.filename)}: " if error.filename else ""
+        return f"{name}{os_cause(error)}"
+    return printable(f"unexpected error: {type(error).__name__}: {error}")
+
+
+def write_initrd(config: HookConfig, release: str, path: Path, cache: Path | None) -> None:
+    """Write an image of this machine's own kernel to `path`, for its own boot entry; MkpxeinitError."""
+    root = Path("/")
+    own = next((each for each in config.trees if each.build.sysroot == root), None)
+    options = own.build if own else build.Options(root, cache=cache)
+    decided = build.plan(replace(options, kernel_release=release, output=path))
+    if own and own.strict:
+        build.check_firmware(decided)
+    build.write(decided)
+
+
+def image_name(release: str) -> str:
+    """Return the file name of a release's image."""
+    return f"pxeinit-{release}.img"
+
+
+def bootable(sysroot: Sysroot) -> tuple[str, ...]:
+    """Return the releases of which both modules and the kernel itself are in the tree, oldest first."""
+    found = []
+    for release in find_releases(sysroot):
+        try:
+            find_vmlinuz(sysroot, release)
+        except KernelError:
+            continue
+        found.append(release)
+    return tuple(found)
+
+
+def _add(tree: HookTree, release: str, say: Say) -> bool:
+    """Make what `release` needs; return False if the tree has no such kernel."""
+    sysroot = Sysroot.open(tree.build.sysroot)
+    if release not in find_releases(sysroot):
+        return False
+    image = _image(tree, sysroot, release, say)
+    if tree.publishing:
+        wanted = tree.build.kernel_release or max(bootable(sysroot), key=version_key, default=release)
+        if wanted == release:
+            _publish(tree, tree.publishing, release, image, say)
+        else:
+            say(f"tree {tree.name}: kernel {release} is not published: clients boot {wanted}")
+    return True
+
+
+def _update(tree: HookTree, again: tuple[str, ...], say: Say) -> bool:
+    """Make anew the images that are there, those that failed, and that of the kernel that clients boot."""
+    sysroot = Sysroot.open(tree.build.sysroot)
+    newest = choose_release(sysroot, tree.build.kernel_release).release
+    folder = _folder(tree, sysroot)
+    for release in find_releases(sysroot):
+        there = folder is not None and (folder / image_name(release)).is_file()
+        if release != newest and (there or release in again):
+            _image(tree, sysroot, release, say)
+    image = _image(tree, sysroot, newest, say)
+    if tree.publishing:
+        _publish(tree, tree.publishing, newest, image, say)
+    return True
+
+
+def _remove(tree: HookTree, release: str, say: Say) -> bool:
+    """Take away what was made for `release`, as far as clients can do without; return if there was any."""
+    sysroot = Sysroot.open(tree.build.sysroot)
+    others = tuple(each for each in bootable(sysroot) if each != release)
+    folder = _folder(tree, sysroot)
+    touched = False
+    if tree.publishing:
+        touched = _replace_published(tree, tree.publishing, release, others, say)
+    if folder is not None and (image := folder / image_name(release)).is_file():
+        touched = True
+        if not others:
+            say(
+                f"tree {tree.name}: no other kernel is there: {printable(image)} is the last one, and is kept"
+            )
+            return touched
+        if not any((folder / image_name(each)).is_file() for each in others):
+            _image(tree, sysroot, others[-1], say)
+        image.unlink()
+        sync_folder(folder)
+        say(f"tree {tree.name}: {printable(image)} is removed")
+    return touched
+
+
+def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
+    """Return the folder of the tree's images; links of `boot` in the tree lead nowhere else."""
+    if tree.inside is not None:
+        return sysroot.resolve(tree.inside)
+    return tree.output
+
+
+def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Say) -> Path | None:
+    """Build the image of `release` if the tree is to have one in a folder; return it."""
+    folder = _folder(tree, sysroot)
+    if folder is None:
+        return None
+    target = folder / image_name(release)
+    if target.is_symlink():
+        raise HookError(f"{printable(target)}: a symbolic link, where our image has to be; move it away")
+    start = time.monotonic()
+    decided = build.plan(replace(tree.build, kernel_release=release, output=target))
+    if tree.strict:
+        build.check_firmware(decided)
+    result = build.write(decided)
+    say(
+        f"tree {tree.name}: {printable(target)}: image of kernel {release}, {result.size} bytes, "
+        f"{time.monotonic() - start:.1f} s"
+    )
+    return target
+
+
+def _publish(tree: HookTree, place: Publishing, release: str, image: Path | None, say: Say) -> None:
+    options = publish.Options(
+        tftp_root=place.tftp_root,
+        build=replace(tree.build, kernel_release=release),
+        tree=place.tree,
+        strict=tree.strict,
+        image=image,
+        cmdline=place.append,
+        told=place.told,
+        site=place.site,
+        keep=place.keep,
+    )
+    outcome = publish.publish(options, lambda line: say(f"tree {tree.name}: {line}"))
+    what = "is published" if outcome.new else "is served already"
+    say(f"tree {tree.name}: {printable(place.tftp_root)}: {outcome.manifest.name} {what}: kernel {release}")
+    if outcome.removed:
+        say(f"tree {tree.name}: removed: {', '.join(outcome.removed)}")
+
+
+def _replace_published(
+    tree: HookTree, place: Publishing, release: str, others: tuple[str, ...], say: Say
+) -> bool:
+    """Publish another kernel if clients boot `release`, which goes; return whether they did."""
+    root = TftpRoot.open(place.tftp_root)
+    state = published.read(root)
+    if place.tree not in state.trees:
+        return False
+    for name, group in state.groups.items():
+        if group.tree == place.tree and group.generation:
+            found = generation.read(root, group.generation).release
+            if found == release:
+                say(f"tree {tree.name}: group {name} boots {group.generation}, whose kernel leaves the tree")
+    served = generation.read(root, state.trees[place.tree].generation)
+    if served.release != release:
+        return False
+    if not others:
+        say(f"tree {tree.name}: no other kernel is there: {served.name} is served as before")
+    elif tree.build.kernel_release == release:
+        raise HookError(f"kernel {release} is the tree's kernel-release; name another one that is there")
+    else:
+        _publish(
+            tree, place, others[-1], _image(tree, Sysroot.open(tree.build.sysroot), others[-1], say), say
+        )
+    return True

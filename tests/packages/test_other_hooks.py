@@ -1,0 +1,256 @@
+"""The hooks of kernel-install, pacman and Alpine, called by the real programs (Alpine: as its package)."""
+
+import re
+import subprocess
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from pxelab import Lab, LabError, Tree
+from pxelab.chroot import Chroot
+from tests.packages.conftest import OpenChroot, put_ours
+from tests.unit.small import RELEASE, Link, kernel_tree, make_tree
+
+CONFIG = "[[hook.tree]]\nbuild.buses = []\n"
+SPY = """#!/bin/sh
+# Beside the plugins that take initrds: what is in the staging area now?
+ls "$KERNEL_INSTALL_STAGING_AREA" >/spied
+"""
+# In place of ukify's, which takes what of the staging area is named initrd*.
+UKI = """#!/bin/sh
+[ "$1 $KERNEL_INSTALL_LAYOUT" != "add uki" ] || cat "$4" "$KERNEL_INSTALL_STAGING_AREA"/initrd* \\
+    >"$KERNEL_INSTALL_STAGING_AREA/uki.efi"
+"""
+TOKEN = "mkpxeinit-test"
+
+
+def kernel_files(release: str, *, usr: bool = True) -> dict[str, bytes]:
+    """Return a small kernel and its modules as Arch has them: all of it below usr/lib/modules."""
+    found = {}
+    for name, content in kernel_tree().items():
+        if content is None or isinstance(content, Link):
+            continue
+        data = content.encode() if isinstance(content, str) else content
+        if name.startswith("lib/modules/"):
+            found[("usr/" if usr else "") + name.replace(RELEASE, release)] = data
+    found[f"usr/lib/modules/{release}/vmlinuz"] = b"kernel"
+    return found
+
+
+def images(system: Chroot) -> list[str]:
+    return sorted(path.name for path in (system.outside / "boot").glob("pxeinit-*"))
+
+
+# --- kernel-install ---------------------------------------------------------------------------------------
+
+
+def prepared_for_entries(system: Chroot, layout: str, config: str = CONFIG) -> None:
+    """Make a system whose boot entries are made by kernel-install with our initrds."""
+    put_ours(system, config)
+    outside = system.outside
+    make_tree(
+        outside,
+        {
+            "etc/kernel/install.conf": f"layout={layout}\ninitrd_generator=mkpxeinit\n",
+            "etc/kernel/entry-token": f"{TOKEN}\n",
+            "etc/kernel/cmdline": "quiet\n",
+            "etc/machine-id": "0123456789abcdef0123456789abcdef\n",
+            "etc/kernel/install.d/80-spy.install": SPY,
+            "etc/kernel/install.d/60-uki.install": UKI,
+            f"boot/{TOKEN}": None,
+            "boot/loader/entries": None,
+        },
+    )
+    for plugin in (outside / "etc/kernel/install.d").iterdir():
+        plugin.chmod(0o755)
+    # Debian's systemd would add that of initramfs-tools, whoever the generator is.
+    for each in (outside / "boot").glob("initrd.img-*"):
+        each.unlink()
+
+
+def kernel_install(system: Chroot, *words: str) -> subprocess.CompletedProcess[bytes]:
+    return system.run("kernel-install", *words, environment={"BOOT_ROOT": "/boot"})
+
+
+def check_kernel_install(system: Chroot, tree: Tree, layout: str) -> None:
+    prepared_for_entries(system, layout)
+    release, vmlinuz = tree.release, f"/boot/vmlinuz-{tree.release}"
+    done = kernel_install(system, "--verbose", "add", release, vmlinuz)
+    assert f"tree root: /boot/pxeinit-{release}.img: image of kernel" in done.stderr.decode()
+    assert images(system) == [f"pxeinit-{release}.img"]
+    spied = (system.outside / "spied").read_text().split()
+    if layout == "other":  # nobody takes initrds from the staging area
+        assert "initrd" not in spied
+    else:
+        assert "initrd" in spied
+    entry = system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf"
+    image = (system.outside / f"boot/pxeinit-{release}.img").read_bytes()
+    if layout == "bls":
+        (initrd,) = re.findall(r"^initrd\s+(\S+)$", entry.read_text(), re.MULTILINE)
+        assert initrd.endswith(f"/{TOKEN}/{release}/initrd")
+        assert (system.outside / initrd.lstrip("/")).read_bytes() == image
+    elif layout == "uki":
+        assert (system.outside / f"boot/EFI/Linux/{TOKEN}-{release}.efi").read_bytes().endswith(image)
+    # It goes, but the only image stays; with another kernel it goes.
+    done = kernel_install(system, "remove", release)
+    assert "is the last one, and is kept" in done.stderr.decode()
+    assert not entry.exists()
+    make_tree(system.outside, kernel_files("6.2.0-1-test"))
+    done = kernel_install(system, "remove", release)
+    assert f"pxeinit-{release}.img is removed" in done.stderr.decode()
+    assert images(system) == ["pxeinit-6.2.0-1-test.img"]
+
+
+@pytest.mark.parametrize("layout", ["bls", pytest.param("other", marks=pytest.mark.long)])
+def test_kernel_install_of_debian_12(chroot: OpenChroot, bookworm: Tree, layout: str) -> None:
+    check_kernel_install(chroot(bookworm), bookworm, layout)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("layout", ["bls", "uki", "other"])
+def test_kernel_install_of_debian_13(chroot: OpenChroot, trixie: Tree, layout: str) -> None:
+    check_kernel_install(chroot(trixie), trixie, layout)
+
+
+@pytest.mark.long
+def test_kernel_install_when_it_fails(chroot: OpenChroot, trixie: Tree) -> None:
+    """The other plugins have their turn and the entry is made, unless the configuration wants an error."""
+    system = chroot(trixie)
+    prepared_for_entries(system, "bls", "[[hook.tree]]\nbuild.drivers = ['no-such-driver']\n")
+    release, vmlinuz = trixie.release, f"/boot/vmlinuz-{trixie.release}"
+    done = kernel_install(system, "add", release, vmlinuz)
+    assert f"HOOK FAILED: add {release}, tree root: " in done.stderr.decode()
+    assert (system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf").is_file()
+    config = system.outside / "etc/mkpxeinit.toml"
+    config.write_text("hook.on-failure = 'fail'\n" + config.read_text())
+    with pytest.raises(LabError, match="55-mkpxeinit.install"):
+        kernel_install(system, "--verbose", "add", release, vmlinuz)
+
+
+@pytest.mark.long
+def test_kernel_install_with_another_generator(chroot: OpenChroot, trixie: Tree) -> None:
+    """The machine's own initrd is another program's, or was given: ours is not put in its place."""
+    system = chroot(trixie)
+    prepared_for_entries(system, "bls")
+    release, vmlinuz = trixie.release, f"/boot/vmlinuz-{trixie.release}"
+    (system.outside / "boot/mine").write_bytes(b"mine")
+    kernel_install(system, "add", release, vmlinuz, "/boot/mine")
+    assert "initrd" not in (system.outside / "spied").read_text().split()
+    (system.outside / "etc/kernel/install.conf").write_text("layout=bls\ninitrd_generator=dracut\n")
+    kernel_install(system, "add", release, vmlinuz)
+    assert "initrd" not in (system.outside / "spied").read_text().split()
+    assert images(system) == [f"pxeinit-{release}.img"]
+
+
+# --- pacman -----------------------------------------------------------------------------------------------
+
+
+def package(path: Path, name: str, version: str, files: dict[str, bytes]) -> Path:
+    """Write a package as PKGBUILD(5)'s makepkg does: .PKGINFO first, then the files."""
+    size = sum(map(len, files.values()))
+    info = (
+        f"pkgname = {name}\npkgver = {version}\npkgdesc = a test\nurl = http://192.0.2.1/\n"
+        f"builddate = 1\npackager = nobody\nsize = {size}\narch = any\n"
+    )
+    target = path / f"{name}-{version}-any.pkg.tar.gz"
+    with tarfile.open(target, "w:gz") as archive:
+        for inside, data in {".PKGINFO": info.encode(), **files}.items():
+            member = tarfile.TarInfo(inside)
+            member.size, member.mode = len(data), 0o644
+            archive.addfile(member, BytesIO(data))
+    return target
+
+
+class Pacman:
+    """This machine's pacman with the root of another system; it runs hooks in a chroot there."""
+
+    def __init__(self, lab: Lab, system: Chroot, folder: Path) -> None:
+        self._lab, self._system = lab, system
+        (system.outside / "var/lib/pacman").mkdir(parents=True, exist_ok=True)
+        self._config = folder / "pacman.conf"
+        # No HookDir: that of the system, below its root, is the default.
+        self._config.write_text(
+            "[options]\nArchitecture = auto\nSigLevel = Never\nLocalFileSigLevel = Never\n"
+        )
+
+    def run(self, *words: str | Path) -> str:
+        argv = ["pacman", "--root", str(self._system.view), "--config", str(self._config), "--noconfirm"]
+        done = self._lab.space.run([*argv, *map(str, words)], timeout=120, check=False)
+        said = (done.stdout + done.stderr).decode()
+        assert done.returncode == 0, said
+        return said
+
+
+def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) -> None:
+    """A kernel installed, upgraded and removed, and firmware: by real transactions."""
+    system = chroot(bookworm)
+    pacman = Pacman(lab, system, tmp_path)
+    put_ours(system, CONFIG)
+    assert (system.outside / "usr/share/libalpm/hooks/90-mkpxeinit-add.hook").is_file()
+    first, second = "6.2.0-arch1-1", "6.3.0-arch1-1"
+    said = pacman.run("-U", package(tmp_path, "linux", "6.2.0-1", kernel_files(first)))
+    assert "Building network-boot images..." in said
+    assert f"mkpxeinit: tree root: /boot/pxeinit-{first}.img: image of kernel {first}, " in said
+    assert images(system) == [f"pxeinit-{first}.img"]
+    # An upgrade brings the new one and takes the old one away, in this order.
+    said = pacman.run("-U", package(tmp_path, "linux", "6.3.0-1", kernel_files(second)))
+    assert said.index(f"image of kernel {second}") < said.index(f"pxeinit-{first}.img is removed")
+    assert images(system) == [f"pxeinit-{second}.img"]
+    # Firmware is in images too: those that are there are made anew.
+    (system.outside / f"boot/pxeinit-{second}.img").write_bytes(b"old")
+    pacman.run("-U", package(tmp_path, "firmware", "1-1", {"usr/lib/firmware/test.bin": b"x"}))
+    assert (system.outside / f"boot/pxeinit-{second}.img").stat().st_size > 10_000
+    # A failure: the transaction is done, the old image stays.
+    (system.outside / "etc/mkpxeinit.toml").write_text("[[hook.tree]\n")
+    before = (system.outside / f"boot/pxeinit-{second}.img").read_bytes()
+    said = pacman.run("-U", tmp_path / "linux-6.3.0-1-any.pkg.tar.gz")
+    assert "HOOK FAILED: add: /etc/mkpxeinit.toml: not TOML" in said
+    assert (system.outside / f"boot/pxeinit-{second}.img").read_bytes() == before
+    (system.outside / "etc/mkpxeinit.toml").write_text(CONFIG)
+    # The package goes; the tree has another kernel, which gets an image first.
+    said = pacman.run("-R", "linux")
+    assert f"pxeinit-{second}.img is removed" in said
+    assert images(system) == [f"pxeinit-{bookworm.release}.img"]
+
+
+# --- Alpine -----------------------------------------------------------------------------------------------
+
+
+def kernel_hooks(system: Chroot, flavor: str, new: str, old: str) -> str:
+    """Run all hooks of /etc/kernel-hooks.d as the package kernel-hooks says in its README."""
+    script = 'for hook in /etc/kernel-hooks.d/*; do [ ! -x "$hook" ] || busybox ash "$hook" "$@"; done 2>&1'
+    return system.run("busybox", "ash", "-c", script, "trigger", flavor, new, old).stdout.decode()
+
+
+def test_alpine(chroot: OpenChroot, bookworm: Tree, tmp_path: Path) -> None:
+    """Kernels of a flavor: the release is VERSION-FLAVOR, the kernel's file is named by the flavor alone."""
+    system = chroot(bookworm)
+    tftp = system.outside / "srv/tftp"
+    tftp.mkdir(parents=True)
+    for name in ("pxelinux.0", "ldlinux.c32"):  # the server has put them there: the tree has none
+        (tftp / name).write_bytes(b"loader")
+        (tftp / name).chmod(0o644)
+    put_ours(system, CONFIG + 'name = "pc"\ntftp-root = "/srv/tftp"\noutput = "/boot"\n', hooks=False)
+    assert system.run("mkpxeinit", "hook", "install", "--kind", "alpine").returncode == 0
+
+    def kernel(version: str) -> None:
+        files = kernel_files(f"{version}-lts", usr=False)
+        del files[f"usr/lib/modules/{version}-lts/vmlinuz"]
+        files |= {"boot/vmlinuz-lts": version.encode(), "usr/share/kernel/lts/kernel.release": b""}
+        make_tree(system.outside, {**files, "usr/share/kernel/lts/kernel.release": f"{version}-lts\n"})
+
+    kernel("6.6.1-0")
+    said = kernel_hooks(system, "lts", "6.6.1-0", "")
+    assert "pc.1 is published: kernel 6.6.1-0-lts" in said, said
+    assert (tftp / "generations/pc.1/vmlinuz").read_bytes() == b"6.6.1-0"
+    kernel("6.6.2-0")
+    said = kernel_hooks(system, "lts", "6.6.2-0", "6.6.1-0")
+    assert "pc.2 is published: kernel 6.6.2-0-lts" in said and "pxeinit-6.6.1-0-lts.img is removed" in said
+    assert images(system) == ["pxeinit-6.6.2-0-lts.img"]
+    # The flavor is removed: clients get the kernel that is left.
+    said = kernel_hooks(system, "lts", "", "6.6.2-0")
+    assert f"pc.3 is published: kernel {bookworm.release}" in said
+    assert images(system) == [f"pxeinit-{bookworm.release}.img"]
+    assert "is not a kernel release" in kernel_hooks(system, "../../x", "1", "")

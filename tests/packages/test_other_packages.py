@@ -1,0 +1,117 @@
+"""The RPM, Arch's package and pipx: by their own programs, as far as Debian has these."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mkpxeinit import __version__
+from tests.packages.conftest import ROOT
+from tests.unit.small import RELEASE, kernel_tree, make_tree
+
+SPEC = ROOT / "packaging/rpm/mkpxeinit.spec"
+PKGBUILD = ROOT / "packaging/arch/PKGBUILD"
+# Fedora's macros, which Debian's rpm has not.
+MACROS = {
+    "python3": sys.executable,
+    "python3_sitelib": "/usr/lib/python3/site-packages",
+    "pyproject_wheel": f"{sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w dist .",
+    "pyproject_install": f"{sys.executable} -m pip install -q --no-deps --root-user-action ignore "
+    "--target %{buildroot}%{python3_sitelib} dist/*.whl; mkdir -p %{buildroot}/usr; "
+    "mv %{buildroot}%{python3_sitelib}/bin %{buildroot}/usr/",
+}
+
+
+def call(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
+    """Run a program; return what it said."""
+    done = subprocess.run(
+        list(map(str, words)),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_versions_are_one() -> None:
+    """All packages have the program's version, and the runtime packages of pyproject.toml."""
+    assert f"Version:        {__version__}\n" in SPEC.read_text()
+    assert f"pkgver={__version__}\n" in PKGBUILD.read_text()
+    changelog = (ROOT / "packaging/debian/changelog").read_text()
+    assert changelog.startswith(f"mkpxeinit ({__version__}) ")
+    needs = re.search(r"^dependencies = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S)
+    assert needs is not None
+    names = [name.removeprefix("python-") for name in re.findall(r'"([\w-]+)>=', needs[1])]
+    for text in (SPEC.read_text(), PKGBUILD.read_text(), (ROOT / "packaging/debian/control").read_text()):
+        assert all(re.search(rf"python3?-{name}\b", text) for name in names)
+
+
+@pytest.mark.skipif(not shutil.which("rpmlint"), reason="rpmlint is not installed")
+def test_rpmlint() -> None:
+    said = call("rpmlint", "-c", ROOT / "packaging/rpm/rpmlint.toml", SPEC)
+    assert "0 errors, 0 warnings" in said, said
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("rpmbuild"), reason="rpmbuild is not installed")
+def test_rpm(tmp_path: Path) -> None:
+    """It is built, with stand-ins for Fedora's macros; each file that is installed is in the list."""
+    source = tmp_path / "SOURCES"
+    source.mkdir()
+    words = ["--exclude=.git", "--exclude=.venv*", "--exclude=results", "--exclude=*cache*"]
+    name = f"mkpxeinit-{__version__}"
+    target = source / f"{name}.tar.gz"
+    call("tar", "-czf", target, *words, f"--transform=s,^\\.,{name},", "-C", ROOT, ".")
+    defines = [f"--define={key} {value}" for key, value in {"_topdir": str(tmp_path), **MACROS}.items()]
+    call("rpmbuild", "-bb", "--nodeps", *defines, SPEC)
+    (package,) = (tmp_path / "RPMS").rglob("*.rpm")
+    listed = call("rpm", "-qpl", package).splitlines()
+    assert "/usr/lib/kernel/install.d/55-mkpxeinit.install" in listed
+    assert "/usr/lib/python3/site-packages/mkpxeinit/data/init/init" in listed
+    assert "/usr/bin/mkpxeinit" in listed
+    assert "mkpxeinit hook run --as-hook update" in call("rpm", "-qp", "--scripts", package)
+
+
+@pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
+def test_pkgbuild() -> None:
+    """makepkg reads it; its functions are bash."""
+    call("bash", "-n", PKGBUILD)
+    call("shellcheck", PKGBUILD)
+    # It does not run as root, and nobody else may enter pytest's folders.
+    place = Path(tempfile.mkdtemp(prefix="mkpxeinit-arch-"))
+    try:
+        shutil.copy(PKGBUILD, place)
+        for path in (place, place / PKGBUILD.name):
+            shutil.chown(path, "nobody")
+        told = call("runuser", "-u", "nobody", "--", "makepkg", "--printsrcinfo", cwd=place)
+    finally:
+        shutil.rmtree(place)
+    assert f"\tpkgver = {__version__}\n" in told and "\tdepends = python-zstandard\n" in told
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("pipx"), reason="pipx is not installed")
+def test_pipx(tmp_path: Path) -> None:
+    """The wheel alone, with its dependencies of the registry; hooks and client come with it."""
+    wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w"]
+    call(*wheel, tmp_path / "dist", ROOT)
+    (package,) = (tmp_path / "dist").glob("*.whl")
+    places = {"PIPX_HOME": str(tmp_path / "home"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    call("pipx", "install", package, env=places)
+    command = tmp_path / "bin/mkpxeinit"
+    assert call(command, "--version") == f"mkpxeinit {__version__}\n"
+    root = make_tree(tmp_path / "tree", {**kernel_tree(), "var/lib/dpkg/status": ""})
+    call(command, "build", "--sysroot", root, "--no-cache", "-o", tmp_path / "image")
+    assert f"lib/modules/{RELEASE}" in call(command, "list", tmp_path / "image")
+    call(command, "hook", "install", "--root", root)
+    assert (root / "etc/kernel/postinst.d/zz-mkpxeinit").is_file()
