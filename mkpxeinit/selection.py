@@ -17,7 +17,6 @@ dependencies, soft and weak ones too. What is built into the kernel counts as pr
 of the tree blacklists comes only by name or as a dependency.
 """
 
-import difflib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,6 +27,7 @@ from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.kernel.modprobed import refuse
 from mkpxeinit.kernel.symbols import ReadImports
+from mkpxeinit.meant import close
 from mkpxeinit.reason import Reason
 
 if TYPE_CHECKING:
@@ -188,8 +188,8 @@ def _named(index: ModuleIndex, name: str, option: str) -> tuple[str, ...]:
     found = index.lookup(name)
     if found:
         return found
-    close = difflib.get_close_matches(normal_name(name), (*index.modules, *index.builtin), n=3)
-    hint = f"; close to it: {', '.join(close)}" if close else ""
+    like = close(normal_name(name), (*index.modules, *index.builtin))
+    hint = f"; close to it: {', '.join(like)}" if like else ""
     raise KernelError(f"{option} {printable(name)}: kernel {index.release} has no such module{hint}")
 
 

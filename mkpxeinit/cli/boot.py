@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli import complete
 from mkpxeinit.cli import timeline as plot
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
@@ -30,7 +31,12 @@ Examples:
     help="Tree that the image was built from; it becomes the client's root and is only read. "
     "[default: a Debian 12 made by mmdebstrap and cached]",
 )
-@click.option("--kernel-release", metavar="RELEASE", help="Kernel to boot. [default: the newest of the tree]")
+@click.option(
+    "--kernel-release",
+    metavar="RELEASE",
+    shell_complete=complete.RELEASES,
+    help="Kernel to boot. [default: the newest of the tree]",
+)
 @click.option("--nic", default="virtio-net-pci", show_default=True, help="Network card, as QEMU names it.")
 @click.option(
     "--memory",
@@ -48,7 +54,13 @@ Examples:
     metavar="SECONDS",
     help="Give up after this time.",
 )
-@click.option("--append", default="", metavar="PARAMETERS", help="Further kernel parameters.")
+@click.option(
+    "--append",
+    default="",
+    metavar="PARAMETERS",
+    shell_complete=complete.PARAMETERS,
+    help="Further kernel parameters.",
+)
 @click.option("--uefi", is_flag=True, help="UEFI firmware and GRUB instead of BIOS and pxelinux.")
 @click.option(
     "--log", type=click.Path(path_type=Path), metavar="FILE", help="Console log. [default: ./IMAGE.console]"

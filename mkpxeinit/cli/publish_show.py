@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import PublishError, printable
 from mkpxeinit.netboot import generation, published, served
 from mkpxeinit.netboot.generation import Manifest
@@ -97,7 +98,3 @@ def check(tftp_root: Path, sysroot: Path | None, name: str | None, as_json: bool
         return 1
     _log(f"{printable(tftp_root)}: {len(report.generations)} generations are served as they should be")
     return 0
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

@@ -10,7 +10,7 @@ ROOT = Path(mkpxeinit.__file__).parent
 
 # Each row may import from the rows above it, and from its own row only what stands to its left.
 ROWS = (
-    ("mkpxeinit", "errors"),
+    ("mkpxeinit", "errors", "meant"),
     ("sysroot", "workers", "elf", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.circle"),
     ("kernel.index", "kernel.firmware", "kernel.modulefile"),
@@ -44,6 +44,9 @@ ROWS = (
     ("netboot.probe.verify",),
     ("netboot.serve_process", "netboot.serve_reports", "netboot.serve_http", "netboot.serve_nfs"),
     ("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
+    ("doctor_needs", "doctor"),
+    ("parameters",),
+    ("cli.say", "cli.complete", "cli.completion"),
     ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.busybox",),
@@ -58,17 +61,18 @@ ROWS = (
     ("prepare.prepare",),
     ("cli.prepare",),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
-    ("cli.verify_server", "cli.serve"),
+    ("cli.verify_server", "cli.serve", "cli.doctor"),
     ("cli.main",),
+    ("manual.roff", "manual.markdown", "manual.pages", "manual.__main__"),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
-EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "netboot.probe", "cli"}
+EMPTY = {"kernel", "hardware", "image", "prepare", "programs", "netboot", "netboot.probe", "cli", "manual"}
 OWNERS = {
     "libarchive": {"image.cpio"},
     "zstandard": {"image.compress"},
     "elftools": {"elf"},
-    "click": {name for name in ORDER if name.startswith("cli.")},
+    "click": {name for name in ORDER if name.startswith(("cli.", "manual."))},
     "pxelab": {"cli.boot"},
     "subprocess": {"busybox_build", "netboot.serve_process", "prepare.chroot"},
 }
