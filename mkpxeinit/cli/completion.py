@@ -73,7 +73,7 @@ function __mkpxeinit
             case file dir
                 set -l name (string match -r -- '^-[^=]*=' $part)
                 for path in (__fish_complete_path (string replace -r -- '^-[^=]*=' '' $part))
-                    echo $name$path
+                    echo "$name"$path
                 end
             case '*'
                 echo $cells[2]\\t$cells[3]
