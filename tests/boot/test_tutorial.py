@@ -137,10 +137,10 @@ def follow(lab: Lab, todo: list[Step]) -> None:
         if each.kind != "sh":
             # The clients of the page are PCs with a screen; ours have a serial line.
             text = each.text.replace('cmdline = "quiet', f'cmdline = "{CONSOLE} quiet')
-            path = lab.space.path(Path(each.kind))
-            path.write_text(text)
-            site = description.read(path)
-            assert len(site.clients) == 10
+            copy = lab.folder / "copy.toml"
+            for path in (lab.space.path(Path(each.kind)), copy):
+                path.write_text(text)
+            assert len(description.read(copy).clients) == 10
         elif "mkpxeinit serve " in each.text:
             boots(lab, each.text, *next(served))
         else:
