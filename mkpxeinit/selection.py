@@ -27,6 +27,7 @@ from mkpxeinit.hardware.pci import NETWORK, WIRED, PciClass
 from mkpxeinit.kernel.index import Module, ModuleIndex, normal_name
 from mkpxeinit.kernel.modprobed import refuse
 from mkpxeinit.kernel.symbols import ReadImports
+from mkpxeinit.meant import close
 from mkpxeinit.reason import Reason
 
 if TYPE_CHECKING:
@@ -191,10 +192,8 @@ def _named(index: ModuleIndex, name: str, option: str) -> tuple[str, ...]:
     found = index.lookup(name)
     if found:
         return found
-    import difflib  # only where something is wrong
-
-    close = difflib.get_close_matches(normal_name(name), (*index.modules, *index.builtin), n=3)
-    hint = f"; close to it: {', '.join(close)}" if close else ""
+    like = close(normal_name(name), (*index.modules, *index.builtin))
+    hint = f"; close to it: {', '.join(like)}" if like else ""
     raise KernelError(f"{option} {printable(name)}: kernel {index.release} has no such module{hint}")
 
 

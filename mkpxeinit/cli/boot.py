@@ -1,16 +1,23 @@
 """`mkpxeinit boot`: the smoke test of an image, in QEMU."""
 
 import importlib.util
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from mkpxeinit.cli import complete, say
 from mkpxeinit.cli import timeline as plot
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
 from mkpxeinit.timeline import Step, Timeline
+
+if TYPE_CHECKING:
+    from pxelab.smoke import SmokeResult
 
 
 @click.command(
@@ -30,7 +37,12 @@ Examples:
     help="Tree that the image was built from; it becomes the client's root and is only read. "
     "[default: a Debian 12 made by mmdebstrap and cached]",
 )
-@click.option("--kernel-release", metavar="RELEASE", help="Kernel to boot. [default: the newest of the tree]")
+@click.option(
+    "--kernel-release",
+    metavar="RELEASE",
+    shell_complete=complete.RELEASES,
+    help="Kernel to boot. [default: the newest of the tree]",
+)
 @click.option("--nic", default="virtio-net-pci", show_default=True, help="Network card, as QEMU names it.")
 @click.option(
     "--memory",
@@ -48,10 +60,22 @@ Examples:
     metavar="SECONDS",
     help="Give up after this time.",
 )
-@click.option("--append", default="", metavar="PARAMETERS", help="Further kernel parameters.")
+@click.option(
+    "--append",
+    default="",
+    metavar="PARAMETERS",
+    shell_complete=complete.PARAMETERS,
+    help="Further kernel parameters.",
+)
 @click.option("--uefi", is_flag=True, help="UEFI firmware and GRUB instead of BIOS and pxelinux.")
 @click.option(
     "--log", type=click.Path(path_type=Path), metavar="FILE", help="Console log. [default: ./IMAGE.console]"
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="At the end one JSON object: phases, seconds, the end. What passes goes to stderr.",
 )
 @click.option(
     "--timeline",
@@ -70,6 +94,7 @@ def command(
     uefi: bool,
     log: Path | None,
     timeline: Path | None,
+    as_json: bool,
 ) -> None:
     """Boot IMAGE in QEMU as a client would: network ROM, loader, TFTP, NFS root, the tree's own init.
 
@@ -100,12 +125,15 @@ def command(
             timeout=timeout,
             append=append,
             uefi=uefi,
-            emit=click.echo,
+            emit=say.log if as_json else click.echo,
         )
     except LabError as error:
         raise MkpxeinitError(str(error)) from error
-    for line in report(result):
-        click.echo(line)
+    if as_json:
+        click.echo(json.dumps(_object(result), indent=2))
+    else:
+        for line in report(result):
+            click.echo(line)
     if timeline is not None and result.phases:
         plot.write(steps(image, [(phase.name, phase.time) for phase in result.phases]), timeline)
     if not result.ok:
@@ -129,6 +157,12 @@ def steps(image: Path, seen: Sequence[tuple[str, float]]) -> Timeline:
         made.append(Step(name, begin, end, kind))
     total = f"{ordered[-1][1]:.1f} s from power-on to: {ordered[-1][0]}"
     return Timeline(f"boot of {image.name}", total, tuple(made))
+
+
+def _object(result: "SmokeResult") -> dict[str, object]:
+    """Return what docs/reference.md describes: all that the smoke test has seen."""
+    phases = [{"name": each.name, "seconds": round(each.time, 3)} for each in result.phases]
+    return {**asdict(result), "phases": phases}
 
 
 def _default_tree() -> Path:

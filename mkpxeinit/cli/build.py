@@ -1,5 +1,6 @@
 """`mkpxeinit build`."""
 
+import json
 import os
 import time
 from collections import Counter
@@ -10,6 +11,8 @@ from typing import Any, ClassVar, TypeVar
 import click
 
 from mkpxeinit import build, cache
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.files import parse_file
@@ -72,7 +75,7 @@ GROUPS = {
         "busybox",
         "cmdline",
     ),
-    "What is said": ("dry_run", "verbose"),
+    "What is said": ("dry_run", "as_json", "verbose", "quiet"),
 }
 
 
@@ -89,7 +92,7 @@ class GroupedCommand(click.Command):
         for heading, names in self.groups.items():
             last = rest if heading == list(self.groups)[-1] else []
             with formatter.section(heading):
-                formatter.write_dl([row for name in (*names, *last) if (row := records[name])])
+                formatter.write_dl([row for name in (*names, *last) if (row := records.get(name))])
 
 
 class _Build(GroupedCommand):
@@ -124,7 +127,12 @@ Examples:
     metavar="FILE",
     help="The image. [default: ./pxeinit-RELEASE.img]",
 )
-@click.option("--kernel-release", metavar="RELEASE", help="Kernel to take. [default: the newest of the tree]")
+@click.option(
+    "--kernel-release",
+    metavar="RELEASE",
+    shell_complete=complete.RELEASES,
+    help="Kernel to take. [default: the newest of the tree]",
+)
 @click.option(
     "--pci-class",
     "classes",
@@ -150,6 +158,7 @@ Examples:
     multiple=True,
     metavar="LIST",
     callback=parsed(_buses),
+    shell_complete=complete.commas(*BUSES),
     help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
     "PHYs. What carries a bus comes along. "
     f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
@@ -159,6 +168,7 @@ Examples:
     "drivers",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete.MODULES,
     help="Take this driver too, with what carries its bus; it is loaded if its device is there; repeatable.",
 )
 @click.option(
@@ -166,6 +176,7 @@ Examples:
     "modules",
     multiple=True,
     metavar="NAME",
+    shell_complete=complete.MODULES,
     help="Take this module too, and load it at boot by its name; repeatable.",
 )
 @click.option(
@@ -206,6 +217,7 @@ Examples:
     default="",
     metavar="PARAMETERS",
     callback=parsed(_checked_cmdline),
+    shell_complete=complete.PARAMETERS,
     help="Kernel parameters that the client reads before those of the loader.",
 )
 @click.option(
@@ -213,6 +225,7 @@ Examples:
     "compressor",
     metavar="zstd|gzip|xz|none[:LEVEL]",
     callback=parsed(Compressor.parse),
+    shell_complete=complete.words("zstd", "gzip", "xz", "none"),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )
 @click.option(
@@ -228,12 +241,18 @@ Examples:
 @click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
 @click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
 @click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print on stdout what was made, or with --dry-run what would be, as one JSON object.",
+)
+@click.option(
     "-v",
     "--verbose",
     is_flag=True,
     help="Say more; with --dry-run, the reason of each entry and of each driver left out.",
 )
-def command(strict: bool, dry_run: bool, verbose: bool, **_: object) -> None:
+def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **_: object) -> None:
     """Make an initrd from the installed system in --sysroot.
 
     The image holds the drivers and the NFS client of the tree's kernel, busybox and the program that
@@ -249,11 +268,12 @@ def command(strict: bool, dry_run: bool, verbose: bool, **_: object) -> None:
     if verbose:
         _log(f"kernel {decided.release}, compressor {decided.compressor}")
         _log_left_out(decided.left_out, every=dry_run)
-    if dry_run:
+    size = None if dry_run else _write(decided, start, verbose)
+    if as_json:
+        click.echo(json.dumps(_object(decided, size), indent=2))
+    elif dry_run:
         for item in decided.plan.items():
             click.echo(_line(item, verbose))
-    else:
-        _write(decided, start, verbose)
 
 
 def chosen(given: Mapping[str, Any]) -> build.Options:
@@ -285,8 +305,8 @@ def _cache(given: Path | None, none: bool) -> Path | None:
     return None if none else given or cache.default_folder(os.environ, os.geteuid())
 
 
-def _write(decided: build.Build, start: float, verbose: bool) -> None:
-    """Write the image; say what it is, and how long it took since `start`, seconds of time.monotonic."""
+def _write(decided: build.Build, start: float, verbose: bool) -> int:
+    """Write the image; say how long it took since `start`, time.monotonic. Return the bytes of the image."""
     if verbose:
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
@@ -299,6 +319,31 @@ def _write(decided: build.Build, start: float, verbose: bool) -> None:
         f"{printable(decided.output)}: {len(decided.modules)} modules, {count} files, "
         f"{result.size} bytes, {seconds:.1f} s"
     )
+    return result.size
+
+
+def _object(decided: build.Build, size: int | None) -> dict[str, object]:
+    """Return what docs/images.md describes; `size` of the image in bytes is None if none was written."""
+    return {
+        "image": printable(decided.output),
+        "size": size,
+        "release": decided.release,
+        "compressor": str(decided.compressor),
+        "modules": [each.module.name for each in decided.modules],
+        "missing-firmware": [
+            {"name": each.name, "modules": each.modules} for each in decided.missing_firmware
+        ],
+        "entries": [
+            {
+                "path": str(item.entry.path),
+                "type": type_letter(item.entry),
+                "mode": f"{item.entry.mode:04o}",
+                "reason": item.reason.chain(),
+            }
+            for item in decided.plan.items()
+        ],
+        "notes": decided.notes,
+    }
 
 
 def _folders(given: tuple[Path, ...], none: bool) -> tuple[Path, ...]:
@@ -328,10 +373,6 @@ def _log_left_out(left_out: tuple[LeftOut, ...], every: bool) -> None:
         listed = ", ".join(f"{reason} {count}" for reason, count in counts)
         hint = "" if every else "; --dry-run -v lists them"
         _log(f"{len(left_out)} network drivers left out: {listed}{hint}")
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)
 
 
 def _line(item: Planned, verbose: bool) -> str:

@@ -9,6 +9,7 @@ from mkpxeinit import build, resources
 from mkpxeinit.busybox import OWN
 from mkpxeinit.busybox_build import COMPILER
 from mkpxeinit.busybox_build import build as build_busybox
+from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ImageError, os_cause, printable
 from mkpxeinit.image.output import replacing
 
@@ -71,9 +72,5 @@ def command(source: Path, output: Path, compiler: str) -> None:
         file.write(built.data)
         os.fchmod(file.fileno(), 0o755)
     if built.unknown:
-        click.echo(
-            f"mkpxeinit: this source has no {', '.join(built.unknown)}: left as its default says", err=True
-        )
-    click.echo(
-        f"mkpxeinit: {printable(output)}: {len(built.applets)} applets, {len(built.data)} bytes", err=True
-    )
+        log(f"this source has no {', '.join(built.unknown)}: left as its default says")
+    log(f"{printable(output)}: {len(built.applets)} applets, {len(built.data)} bytes")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.check import Machine, Report, check
+from mkpxeinit.cli.say import warn
 from mkpxeinit.coverage import UNCOVERED, Finding, Lack
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.hardware.devices import pci
@@ -63,14 +64,13 @@ def command(
             click.echo(line)
     for machine in report.machines:
         if machine.error:
-            click.echo(f"mkpxeinit: {machine.error}", err=True)
+            warn(machine.error)
     uncovered = sum(not machine.covered for machine in report.machines)
     if not uncovered:
         return 0
-    click.echo(
-        f"mkpxeinit: {printable(image)}: {uncovered} of {len(report.machines)} machines not covered; "
-        "build an image with --hardware FILE for each, or with their drivers and firmware",
-        err=True,
+    warn(
+        f"{printable(image)}: {uncovered} of {len(report.machines)} machines not covered; "
+        "build an image with --hardware FILE for each, or with their drivers and firmware"
     )
     return 1
 

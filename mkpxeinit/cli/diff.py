@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli.say import coloured
 from mkpxeinit.errors import printable
 from mkpxeinit.image.compare import Change, Comparison, Side, State, compare
 
+_COLOURS = {"added": "green", "removed": "red", "changed": "yellow"}
 _SIGNS = {"added": "+", "removed": "-", "changed": "!"}
 
 
@@ -53,7 +55,8 @@ def _lines(found: Comparison) -> Iterator[str]:
         if before != after:
             yield f"{name}: {_shown(before)} -> {_shown(after)}"
     for change in found.changes:
-        yield f"{_SIGNS[change.kind]} {printable(change.path)}: {_what(change)}"
+        sign = coloured(_SIGNS[change.kind], _COLOURS[change.kind])
+        yield f"{sign} {printable(change.path)}: {_what(change)}"
     for kind in _SIGNS:
         those = [change for change in found.changes if change.kind == kind]
         count = "1 entry" if len(those) == 1 else f"{len(those)} entries"

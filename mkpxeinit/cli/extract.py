@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import warn
 from mkpxeinit.image.extract import extract
 
 
@@ -18,7 +20,7 @@ Examples:
 """,
 )
 @click.argument("image", type=click.Path(path_type=Path))
-@click.argument("patterns", metavar="[PATTERN]...", nargs=-1)
+@click.argument("patterns", metavar="[PATTERN]...", nargs=-1, shell_complete=complete.PATHS)
 @click.option(
     "-C",
     "--directory",
@@ -37,4 +39,4 @@ def command(image: Path, patterns: tuple[str, ...], directory: Path) -> None:
     """
     names = [os.fsencode(pattern).decode("utf-8", "surrogateescape") for pattern in patterns]
     for left_out in extract(image, directory, names):
-        click.echo(f"mkpxeinit: {left_out}", err=True)
+        warn(left_out)

@@ -1,7 +1,9 @@
 """`mkpxeinit list`."""
 
+import json
 import stat
 import time
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 import click
@@ -25,20 +27,26 @@ Examples:
 @click.option(
     "-l", "--long", is_flag=True, help="Mode, links, owner, group, size, time (UTC) and target as well."
 )
+@click.option("--json", "as_json", is_flag=True, help="All of it as one JSON object: segments and entries.")
 @click.option(
     "--sizes",
     is_flag=True,
     help="What weighs how much: segments, kinds, then each driver and firmware file, the largest first.",
 )
-def command(image: Path, long: bool, sizes: bool) -> None:
+def command(image: Path, long: bool, sizes: bool, as_json: bool) -> None:
     """List the entries of IMAGE, one a line, in its order.
 
     The image may be of any tool: several archives one after another, each plain or packed by gzip, xz,
     zstd, lz4, bzip2 or lzma. Sizes are bytes, unpacked unless it says otherwise.
     """
-    if long and sizes:
-        raise UsageError("-l and --sizes exclude each other; see mkpxeinit list --help")
+    if long + sizes + as_json > 1:
+        raise UsageError("-l, --sizes and --json exclude each other; see mkpxeinit list --help")
     with open_image(image) as opened:
+        if as_json:
+            entries = [_entry(found.record) for found in opened.entries()]
+            segments = [asdict(each) for each in opened.segments]
+            click.echo(json.dumps({"segments": segments, "entries": entries}, indent=2))
+            return
         if not sizes:
             for found in opened.entries():
                 click.echo(_line(found.record) if long else printable(found.record.path))
@@ -58,6 +66,21 @@ def _line(record: Record) -> str:
         f"{mode} {record.links:>2} {record.uid:>4} {record.gid:>4} {size:>9} {when} {printable(record.path)}"
     )
     return f"{line} -> {printable(record.target)}" if record.letter == "l" else line
+
+
+def _entry(record: Record) -> dict[str, object]:
+    """Return an entry as docs/images.md describes it; names that are not UTF-8 have surrogates."""
+    return {
+        "path": str(record.path),
+        "type": record.letter,
+        "mode": f"{stat.S_IMODE(record.mode):04o}",
+        "owner": (record.uid, record.gid),
+        "links": record.links,
+        "mtime": record.mtime,
+        "size": record.size,
+        "device": record.device if record.letter in "cb" else None,
+        "target": record.target if record.letter == "l" else None,
+    }
 
 
 def _kind(path: PurePosixPath) -> str:

@@ -6,12 +6,17 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mkpxeinit import __version__
+from mkpxeinit.cli import say
 from mkpxeinit.errors import MkpxeinitError, UsageError, os_cause, printable
+from mkpxeinit.meant import close, meant
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # Verb: what the overview says of it. The module of the same name has the function `command`.
 _VERBS = {
@@ -31,7 +36,21 @@ _VERBS = {
     "busybox": "Build the small static busybox that images take.",
     "boot": "Boot an image in QEMU, by PXE, from the tree as NFS root.",
     "timeline": "Draw where the time of a client's boot went.",
+    "doctor": "Say what is missing on this machine, and which package brings it.",
 }
+_COMPLETE = "_MKPXEINIT_COMPLETE"  # the shell that asks is in this variable: cli/completion.py
+
+
+def _quiet() -> click.Option:
+    """Return the option that all verbs have."""
+    return click.Option(
+        ["-q", "--quiet"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        callback=say.set_quiet,
+        help="Print nothing on stderr but warnings and errors.",
+    )
 
 
 class _Verbs(click.Group):
@@ -44,7 +63,24 @@ class _Verbs(click.Group):
         if name not in _VERBS:
             return None
         command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name.replace('-', '_')}").command
+        if all("--quiet" not in each.opts for each in command.params):
+            command.params.append(_quiet())
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _VERBS and not args[0].startswith("-"):
+            raise click.UsageError(f"no verb {printable(repr(args[0]))}{meant(args[0], _VERBS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=text) for name, text in _VERBS.items() if name.startswith(incomplete)
+        ]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
@@ -55,9 +91,12 @@ class _Verbs(click.Group):
     cls=_Verbs,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"]},
+    params=[_quiet()],
     epilog="""\b
-Example:
+Examples:
+  mkpxeinit doctor serve
   mkpxeinit build --sysroot /netboot/pxeclient --output /srv/tftp/pxeclient.img
+  mkpxeinit VERB -h                     (each verb has examples of its own)
 """,
 )
 @click.version_option(__version__, prog_name="mkpxeinit", message="%(prog)s %(version)s")
@@ -68,12 +107,19 @@ def group() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line; return the exit code: 0 done, 1 failed, 2 wrong usage."""
     previous = _stop_cleanly()
+    say.reset()
+    if _COMPLETE in os.environ:
+        from mkpxeinit.cli import completion
+
+        completion.register()
     try:
         code = group.main(arguments, prog_name="mkpxeinit", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except click.exceptions.Abort:
         return _fail("interrupted", 130)
+    except click.NoSuchOption as error:
+        return _fail(_no_option(error), 2)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
         return _fail(f"{error.format_message().rstrip('.')}{hint}", 2)
@@ -104,9 +150,19 @@ def run(arguments: list[str] | None = None) -> int:
 
 def _fail(message: str, code: int) -> int:
     """Print `message`, one line, on stderr; return `code`."""
-    line = " ".join(part.strip() for part in message.splitlines())
-    click.echo(f"mkpxeinit: {line}", err=True)
+    say.error(message)
     return code
+
+
+def _no_option(error: click.NoSuchOption) -> str:
+    """Return the message for an option that the verb has not, with the one that was meant."""
+    shown = printable(error.option_name)
+    if error.ctx is None:
+        return f"no such option: {shown}"
+    known = [name for each in error.ctx.command.get_params(error.ctx) for name in each.opts]
+    found = close(error.option_name, (name for name in known if name.startswith("--")), 1)
+    hint = f"; did you mean {found[0]}?" if found else f"; see {error.ctx.command_path} --help"
+    return f"no such option: {shown}{hint}"
 
 
 def _stop_cleanly() -> dict[int, Any]:

@@ -1,13 +1,16 @@
 """`mkpxeinit prepare`."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.prepare import prepare
-from mkpxeinit.prepare.catalogue import CHANGES, choose
+from mkpxeinit.prepare.catalogue import CHANGES, NAMES, choose
 from mkpxeinit.prepare.change import Change
 from mkpxeinit.prepare.prepare import Proposals
 from mkpxeinit.sysroot import Sysroot
@@ -29,14 +32,27 @@ Examples:
 @click.option(
     "--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The installed system, a folder."
 )
-@click.option("--only", multiple=True, metavar="NAME", help="Make this change and no others; repeatable.")
-@click.option("--skip", multiple=True, metavar="NAME", help="Do not make this change; repeatable.")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete.words(*NAMES),
+    help="Make this change and no others; repeatable.",
+)
+@click.option(
+    "--skip",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=complete.words(*NAMES),
+    help="Do not make this change; repeatable.",
+)
 @click.option(
     "--list",
     "listed",
     is_flag=True,
     help="Print the changes and why; with --sysroot also how far each is there.",
 )
+@click.option("--json", "as_json", is_flag=True, help="With --list: as one JSON list.")
 @click.option("--dry-run", is_flag=True, help="Print a patch of what would be changed, and write nothing.")
 @click.option("--undo", is_flag=True, help="Put back what was changed; all, or as --only and --skip say.")
 @click.option(
@@ -51,6 +67,7 @@ def command(
     only: tuple[str, ...],
     skip: tuple[str, ...],
     listed: bool,
+    as_json: bool,
     dry_run: bool,
     undo: bool,
     chroot: bool,
@@ -63,19 +80,20 @@ def command(
     """
     if listed + dry_run + undo > 1:
         raise UsageError("--list, --dry-run and --undo: one of them only")
+    if as_json and not listed:
+        raise UsageError("--json is for --list")
     changes = choose(only, skip)
     if sysroot is None:
         if not listed:
             raise UsageError("--sysroot is missing: the folder of the installed system")
-        for change in changes:
-            click.echo(f"{change.name:{_WIDTH}}  {change.reason}")
+        _print([(change.name, None, change.reason) for change in changes], as_json)
         return
     tree = prepare.open_tree(sysroot)
     if listed:
         if prepare.is_interrupted(tree):
             _log(f"{tree.show('')}: an earlier run was interrupted; run prepare once more, or --undo")
-        for each in prepare.states(tree, changes):
-            click.echo(f"{each.change.name:{_WIDTH}}  {each.state:7}  {each.change.reason}")
+        states = prepare.states(tree, changes)
+        _print([(each.change.name, each.state, each.change.reason) for each in states], as_json)
     elif undo:
         count = prepare.undo(tree, frozenset(change.name for change in changes), frozenset(skip), _log)
         _log(f"{printable(sysroot)}: {'as it was' if count else 'nothing to undo'}")
@@ -84,6 +102,16 @@ def command(
     else:
         done = prepare.prepare(tree, changes, frozenset(skip), chroot, _log)
         _report(tree, done, verbose)
+
+
+def _print(rows: list[tuple[str, str | None, str]], as_json: bool) -> None:
+    """Print the changes: name, how far it is there (None: of no tree), and why."""
+    if as_json:
+        found = [{"change": name, "state": state, "reason": why} for name, state, why in rows]
+        click.echo(json.dumps(found, indent=2))
+        return
+    for name, state, why in rows:
+        click.echo(f"{name:{_WIDTH}}  {'' if state is None else f'{state:7}  '}{why}")
 
 
 def _dry_run(tree: Sysroot, changes: tuple[Change, ...], chroot: bool) -> None:
@@ -113,7 +141,3 @@ def _notes(proposals: Proposals) -> None:
     for change, proposal in proposals:
         for note in proposal.notes:
             _log(f"{change.name}: {printable(note)}")
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

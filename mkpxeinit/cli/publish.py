@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import click
 
 from mkpxeinit import build
-from mkpxeinit.cli import publish_show
+from mkpxeinit.cli import complete, publish_show
 from mkpxeinit.cli.build import GROUPS, GroupedCommand, chosen, parsed
 from mkpxeinit.cli.build import command as build_command
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
 from mkpxeinit.netboot import description, generation, loaders, moves, publish, values
 from mkpxeinit.netboot.published import Published
@@ -20,7 +21,8 @@ from mkpxeinit.netboot.site import Site
 _BUILDING = tuple(
     each
     for each in build_command.params
-    if each.name not in ("sysroot", "output", "dry_run", "verbose") and isinstance(each, click.Option)
+    if each.name not in ("sysroot", "output", "dry_run", "verbose", "as_json", "quiet")
+    and isinstance(each, click.Option)
 )
 _NOTHING: tuple[Any, ...] = (None, False, "", ())
 
@@ -110,6 +112,7 @@ Examples:
     "--append",
     default="",
     metavar="PARAMETERS",
+    shell_complete=complete.PARAMETERS,
     help="Kernel parameters that the loader gives, such as nfsroot=SERVER:/PATH if DHCP does not say it.",
 )
 @click.option("--allow-secrets", is_flag=True, help="Publish an image although it has private files or keys.")
@@ -147,12 +150,14 @@ Examples:
     is_flag=False,
     flag_value="previous",
     metavar="[GENERATION]",
+    shell_complete=complete.GENERATIONS,
     help="Back to the previous generation, or to this one: of the tree, or of --group.",
 )
 @click.option(
     "--generation",
     "chosen_generation",
     metavar="GENERATION",
+    shell_complete=complete.GENERATIONS,
     help="Switch to a generation that is there: for everybody, or for --group ('tree': that of everybody).",
 )
 @click.option(
@@ -224,7 +229,11 @@ def _only(action: str, allowed: set[str]) -> None:
     for each in context.command.params:
         name = str(each.name)
         given = context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE
-        if given and each.opts[0] not in action.split() and name not in {*allowed, "tftp_root", "config"}:
+        if (
+            given
+            and each.opts[0] not in action.split()
+            and name not in {*allowed, "tftp_root", "config", "quiet"}
+        ):
             raise UsageError(f"{each.opts[0]} means nothing with {action}")
 
 
@@ -371,7 +380,3 @@ def _tree(state: Published, name: str | None) -> str:
 def _log_removed(removed: tuple[str, ...]) -> None:
     if removed:
         _log(f"removed: {', '.join(removed)}")
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import PublishError, printable
 from mkpxeinit.netboot import generation, published, served
 from mkpxeinit.netboot.generation import Manifest
@@ -100,7 +101,3 @@ def check(tftp_root: Path, sysroot: Path | None, name: str | None, as_json: bool
     which = "1 generation is" if served_now == 1 else f"{served_now} generations are"
     _log(f"{printable(tftp_root)}: {which} served as {'it' if served_now == 1 else 'they'} should be")
     return 0
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

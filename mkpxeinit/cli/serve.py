@@ -1,11 +1,15 @@
 """`mkpxeinit serve`."""
 
+import json
+import sys
 import time
 from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
 from pathlib import Path, PurePosixPath
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
 from mkpxeinit.netboot.parts import Tree
@@ -26,7 +30,13 @@ Examples:
   mkpxeinit serve --sysroot DIR --published /srv/tftp --interface eth1
 """,
 )
-@click.option("--interface", required=True, metavar="NAME", help="The network of the clients.")
+@click.option(
+    "--interface",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete.INTERFACES,
+    help="The network of the clients.",
+)
 @click.option("--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The tree that they boot.")
 @click.option(
     "--config",
@@ -57,7 +67,12 @@ Examples:
 @click.option(
     "--mode", metavar="MODE", help="How the root becomes writable: farm (default), overlay, ro, rw."
 )
-@click.option("--append", metavar="PARAMETERS", help="Further kernel parameters.")
+@click.option(
+    "--append",
+    metavar="PARAMETERS",
+    shell_complete=complete.PARAMETERS,
+    help="Further kernel parameters.",
+)
 @click.option("--console", metavar="ttySN[,SPEED]", help="Serial line for the loaders and the kernel.")
 @click.option("--proxy", is_flag=True, help="Leave addresses to the DHCP server that is there.")
 @click.option("--anyway", is_flag=True, help="Serve although another DHCP server answers.")
@@ -83,6 +98,7 @@ Examples:
     metavar="PORT",
     help="For UEFI HTTP boot and iPXE; 0: none.",
 )
+@click.option("--json", "as_json", is_flag=True, help="What clients do as JSON, one object a line.")
 @click.option(
     "--report-port",
     type=click.IntRange(1, 65535),
@@ -107,6 +123,7 @@ def command(
     nfs: str,
     http: str,
     http_port: int,
+    as_json: bool,
     report_port: int,
 ) -> int:
     """Run DHCP, TFTP, HTTP and NFS on one interface, in the foreground, and show what clients do.
@@ -142,18 +159,19 @@ def command(
         )
     except ServerError as error:
         raise UsageError(str(error)) from error
-    return _run(request)
+    return _run(request, as_json)
 
 
-def _run(request: Request) -> int:
+def _run(request: Request, as_json: bool) -> int:
     """Serve; at the end, however it comes, print what was seen of each client."""
     clients = Clients()
+    show = _show_json if as_json else _show
     try:
-        serve.serve(request, serve.Ears(_say, _show), clients, lambda: _say("ready; Ctrl-C ends it"))
+        serve.serve(request, serve.Ears(_say, show), clients, lambda: _say("ready; Ctrl-C ends it"))
     except KeyboardInterrupt:
         return 0
     finally:
-        for line in clients.table():
+        for line in () if as_json else clients.table():
             click.echo(line)
     return 0
 
@@ -187,10 +205,17 @@ def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
 
 
 def _say(text: str) -> None:
-    click.echo(f"mkpxeinit: {printable(text)}", err=True)
+    log(printable(text))
 
 
 def _show(event: Event) -> None:
     """Print what a client did, at once."""
     mark = "!" if event.failed else " "
     click.echo(f"{time.strftime('%H:%M:%S')} {mark} {event.client}  {event.what}")
+
+
+def _show_json(event: Event) -> None:
+    """Print what a client did, at once, for programs: the time in seconds since 1970."""
+    row = {"time": round(time.time(), 3), "client": event.client, "what": event.what, "failed": event.failed}
+    click.echo(json.dumps(row))
+    sys.stdout.flush()

@@ -1,5 +1,6 @@
 """`mkpxeinit server-config`."""
 
+import json
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path, PurePosixPath
@@ -7,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, place, published, values, writers
 from mkpxeinit.netboot.parts import Subnet, Tree
@@ -79,6 +81,7 @@ Examples:
 @click.option("--proxy", is_flag=True, help="Beside another DHCP server, which gives the addresses.")
 @click.option("--only", multiple=True, metavar="NAME,...", help="Write these and nothing else; repeatable.")
 @click.option("--list", "as_list", is_flag=True, help="List what can be written.")
+@click.option("--json", "as_json", is_flag=True, help="With --list: as one JSON list.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -91,6 +94,7 @@ def command(
     config: Path | None,
     only: tuple[str, ...],
     as_list: bool,
+    as_json: bool,
     output: Path | None,
     dry_run: bool,
     force: bool,
@@ -100,6 +104,12 @@ def command(
 
     Every value is checked first, and all files are written or none is. The servers are not restarted.
     """
+    if as_json and not as_list:
+        raise UsageError("--json is for --list")
+    if as_json:
+        rows = [{"name": writer.name, "about": writer.about} for writer in writers.WRITERS]
+        click.echo(json.dumps(rows, indent=2))
+        return
     if as_list:
         for writer in writers.WRITERS:
             click.echo(f"{writer.name:10} {writer.about}")
@@ -200,7 +210,3 @@ def _put(folder: Path, files: writers.Files, dry_run: bool, force: bool) -> None
     same = len(files) - len(changes)
     if same:
         _log(f"{same} of {len(files)} files are as they should be already")
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

@@ -1,6 +1,8 @@
 """`mkpxeinit timeline`: where the time of a client's boot went."""
 
+import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -26,13 +28,20 @@ Examples:
     metavar="FILE",
     help="The plot, an SVG. [default: ./STATE.svg]",
 )
-def command(state: Path, output: Path | None) -> None:
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the phases as one JSON object; draw only with -o."
+)
+def command(state: Path, output: Path | None, as_json: bool) -> None:
     """Draw the phases in STATE, a copy of a client's /run/pxeinit/state, as an SVG.
 
     A row for the kernel and for each phase of the client, up to the hand-over to the tree's init, along an
     axis of seconds since the kernel started; failures on the way stand with the phase that they were in.
     """
-    write(read_state(state), output or Path(f"{state.name}.svg"))
+    found = read_state(state)
+    if as_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    if output or not as_json:
+        write(found, output or Path(f"{state.name}.svg"))
 
 
 def write(timeline: Timeline, output: Path) -> None:

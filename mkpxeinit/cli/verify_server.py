@@ -1,17 +1,20 @@
 """`mkpxeinit verify-server`."""
 
 import json
-import sys
 from dataclasses import asdict
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import coloured, shows_progress, warn
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
 from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac, read_uuid
 from mkpxeinit.netboot.probe.wire import ProbeError
 
+# How a line begins on a terminal.
+_COLOURS = {Verdict.OK: "green", Verdict.NOTE: "blue", Verdict.WARN: "yellow", Verdict.BAD: "red"}
 _KINDS = [each.name for each in ARCHITECTURES if each.name != "pxeinit"]
 
 
@@ -25,7 +28,12 @@ Examples:
   mkpxeinit verify-server --server 192.0.2.1 --file pxelinux.0 --root-path /netboot/pxeclient
 """,
 )
-@click.option("--interface", metavar="NAME", help="Ask DHCP on this interface, and go on with what it says.")
+@click.option(
+    "--interface",
+    metavar="NAME",
+    shell_complete=complete.INTERFACES,
+    help="Ask DHCP on this interface, and go on with what it says.",
+)
 @click.option("--mac", metavar="ADDRESS", help="Ask as this client. [default: the interface's own address]")
 @click.option(
     "--uuid",
@@ -104,14 +112,14 @@ def command(
     except ProbeError as error:
         raise UsageError(str(error)) from error
     findings = Findings(None if as_json else _print)
-    Verification(request, findings, _Progress() if sys.stderr.isatty() else None).run()
+    Verification(request, findings, _Progress() if shows_progress() else None).run()
     if as_json:
         found = [asdict(each) for each in findings.all]
         click.echo(json.dumps({"good": findings.good, "findings": found}, indent=2))
     wrong = sum(each.verdict is Verdict.BAD for each in findings.all)
     if wrong:
         lines = "line says" if wrong == 1 else "lines say"
-        click.echo(f"mkpxeinit: a client would not boot; {wrong} {lines} why", err=True)
+        warn(f"a client would not boot; {wrong} {lines} why")
     return 0 if findings.good else 1
 
 
@@ -135,9 +143,10 @@ def _check_usage(
 
 def _print(found: Finding) -> None:
     """Print a finding, and how to mend it on a line of its own."""
-    if sys.stderr.isatty():
+    if shows_progress():
         click.echo("\r\033[K", nl=False, err=True)
-    click.echo(f"{found.verdict:<4}  {found.part:<6}  {found.subject}: {found.text}")
+    verdict = coloured(f"{found.verdict:<4}", _COLOURS[found.verdict])
+    click.echo(f"{verdict}  {found.part:<6}  {found.subject}: {found.text}")
     if found.remedy:
         click.echo(f"              -> {found.remedy}")
 

@@ -1,11 +1,14 @@
 """`mkpxeinit why`."""
 
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import ImageError, UsageError, printable
 from mkpxeinit.image.why import Answer, Explained
 from mkpxeinit.reason import ARROW
@@ -22,9 +25,10 @@ Examples:
 """,
 )
 @click.argument("image", type=click.Path(path_type=Path))
-@click.argument("names", metavar="[PATH-OR-NAME]...", nargs=-1)
+@click.argument("names", metavar="[PATH-OR-NAME]...", nargs=-1, shell_complete=complete.NAMES)
 @click.option("--all", "everything", is_flag=True, help="The reason of each entry, sorted by path.")
-def command(image: Path, names: tuple[str, ...], everything: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="The same as one JSON list.")
+def command(image: Path, names: tuple[str, ...], everything: bool, as_json: bool) -> None:
     """Print the chain of reasons of what PATH-OR-NAME means in IMAGE, the nearest reason first.
 
     A name is that of a module (with or without .ko, dashes or underscores), of firmware as drivers name
@@ -35,17 +39,20 @@ def command(image: Path, names: tuple[str, ...], everything: bool) -> None:
     if everything == bool(names):
         raise UsageError("give names, or --all without names; see mkpxeinit why --help")
     explained = Explained(image)
-    if everything:
-        _print(explained.all())
-        return
     missing: list[str] = []
+    found = list(explained.all()) if everything else []
     for name in names:
         try:
-            _print(explained.ask(os.fsencode(name).decode("utf-8", "surrogateescape")))
+            found += explained.ask(os.fsencode(name).decode("utf-8", "surrogateescape"))
         except ImageError as error:
             missing.append(str(error))
+    if as_json:
+        rows = [{"path": str(each.path), "chain": each.chain} for each in found]
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        _print(found)
     for line in missing[:-1]:
-        click.echo(f"mkpxeinit: {line}", err=True)
+        warn(line)
     if missing:
         raise ImageError(missing[-1])
 

@@ -4,13 +4,13 @@ An entry whose folder is a link by then lands where the link leads, inside the i
 kept: whoever reads the image takes from each file what is wanted.
 """
 
-import difflib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar
 
 from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image.read import Record, Segment, open_image
+from mkpxeinit.meant import close
 
 _MAX_LINKS = 40  # as the kernel
 T = TypeVar("T")
@@ -68,8 +68,8 @@ class Tree(Generic[T]):
         """Return the path of what `name` leads to, links followed; ImageError with close names if nothing."""
         path = self.resolve(name)
         if path not in self.records:
-            close = difflib.get_close_matches(str(path), map(str, self.records), 3)
-            hint = f"close to it: {', '.join(map(printable, close))}" if close else "see mkpxeinit list"
+            found = close(str(path), map(str, self.records))
+            hint = f"close to it: {', '.join(map(printable, found))}" if found else "see mkpxeinit list"
             raise ImageError(f"{self._name}: has no {printable(name)}; {hint}")
         return path
 

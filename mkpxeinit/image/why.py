@@ -1,6 +1,5 @@
 """Why something is in an image, from the reasons that travel in it."""
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ from mkpxeinit.image.entry import VERSION
 from mkpxeinit.image.read import Record
 from mkpxeinit.image.tree import Tree
 from mkpxeinit.kernel.index import module_name, normal_name, plain_path
+from mkpxeinit.meant import close
 
 _MAX_READ = 64 << 20  # bytes of all files that are read
 
@@ -110,10 +110,8 @@ class Explained:
                 return f"{self._name}: has no {printable(name)}: kernel {release} has it built in"
         names = {path.name: path for path in self._tree.records if path.parts}
         stems = {stem: each for each in names if (stem := module_name(each))}
-        close = difflib.get_close_matches(plain, stems, 3) or difflib.get_close_matches(
-            PurePosixPath(name).name, names, 3
-        )
-        hint = f"close to it: {', '.join(map(printable, close))}" if close else "see mkpxeinit list"
+        found = close(plain, stems) or close(PurePosixPath(name).name, names)
+        hint = f"close to it: {', '.join(map(printable, found))}" if found else "see mkpxeinit list"
         return f"{self._name}: has no {printable(name)}; {hint}"
 
     def _builtin(self) -> Iterator[tuple[str, set[str]]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mkpxeinit.errors import KernelError, SysrootError
+from mkpxeinit.meant import close
 from mkpxeinit.sysroot import Sysroot
 
 MODULES = "/lib/modules"
@@ -76,8 +77,10 @@ def choose_release(sysroot: Sysroot, wanted: str | None = None) -> Choice:
     if wanted is not None:
         if wanted not in found:
             known = ", ".join(found) or "none"
+            likely = close(wanted, found, 1) if len(found) > 1 else []
+            hint = f"; did you mean {likely[0]}?" if likely else ""
             raise KernelError(
-                f"{sysroot.show(MODULES)}: no kernel release {wanted!r} here; there are: {known}"
+                f"{sysroot.show(MODULES)}: no kernel release {wanted!r} here; there are: {known}{hint}"
             )
         return Choice(wanted, found)
     if not found:

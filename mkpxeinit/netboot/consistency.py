@@ -1,10 +1,10 @@
 """What the parts of a site must not say of each other. ServerError names the table, and the other one."""
 
-import difflib
 from collections.abc import Iterable
 from ipaddress import IPv4Address
 
 from mkpxeinit.errors import ServerError
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot.parts import Client, Group, Subnet, Tree
 
 
@@ -161,12 +161,3 @@ def _unique(what: str, names: Iterable[str]) -> tuple[str, ...]:
 def _known(names: tuple[str, ...], what: str, name: str, where: str) -> None:
     if name not in names:
         raise ServerError(f"{where}: no {what} is named {name!r}{meant(name, names)}")
-
-
-def meant(name: str, names: Iterable[str]) -> str:
-    """Return what to add to "no X is named NAME": the one that was probably meant, else those there are."""
-    known = tuple(names)
-    close = difflib.get_close_matches(name, known, 1)
-    if close:
-        return f"; did you mean {close[0]}?"
-    return f"; there are: {', '.join(known)}" if known else "; there are none"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mkpxeinit.errors import ServerError, os_cause, printable
-from mkpxeinit.netboot.consistency import meant
+from mkpxeinit.meant import meant
 from mkpxeinit.sysroot import read_regular
 
 MAX_FILE = 16 << 20  # bytes; a thousand clients with all their keys take 200 kB

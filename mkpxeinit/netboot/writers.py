@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from mkpxeinit.errors import ServerError, UsageError
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot import dhcpd, dnsmasq, exports, ganesha, grub, ipxe, kea, nginx, pxelinux, tftpd
-from mkpxeinit.netboot.consistency import meant
 from mkpxeinit.netboot.entries import make_menu, unversioned
 from mkpxeinit.netboot.menu import Menu
 from mkpxeinit.netboot.site import Site

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mkpxeinit.errors import UsageError, printable
+from mkpxeinit.meant import close
 from mkpxeinit.prepare import (
     boot_databases,
     cloud_init,
@@ -67,5 +68,8 @@ def choose(only: Sequence[str], skip: Sequence[str]) -> tuple[Change, ...]:
     """Return the changes named in `only` (if empty, all) without `skip`; UsageError for an unknown name."""
     for name in (*only, *skip):
         if name not in NAMES:
-            raise UsageError(f"no change is called {printable(repr(name))}; see mkpxeinit prepare --list")
+            hint = f"; did you mean {found[0]}?" if (found := close(name, NAMES)) else ""
+            raise UsageError(
+                f"no change is called {printable(repr(name))}{hint or '; see mkpxeinit prepare --list'}"
+            )
     return tuple(c for c in CHANGES if (not only or c.name in only) and c.name not in skip)

@@ -286,7 +286,7 @@ def test_links_of_the_tree_go_nowhere(refused: Callable[..., str], root: Path) -
         (["--compress", "zstd:99"], r"Invalid value for '--compress': .*: zstd has levels 1 to 19"),
         (["--pci-class", "2"], r"Invalid value for '--pci-class': PCI class '2' is not two or four hex"),
         (["--cmdline", "a\nb"], r"Invalid value for '--cmdline': --cmdline 'a\\nb': one line of printable"),
-        (["--no-such-option"], r"No such option:? '?--no-such-option"),
+        (["--xyzzy"], r"no such option: --xyzzy; see mkpxeinit "),
         (["unexpected"], r"Got unexpected extra argument \(unexpected\)"),
     ],
 )
@@ -294,6 +294,14 @@ def test_wrong_usage(refused: Callable[..., str], arguments: list[str], says: st
     line = refused(*arguments, code=2)
     assert re.match(says, line), line
     assert line.endswith("; see mkpxeinit build --help")
+
+
+def test_release_that_was_meant(refused: Callable[..., str], root: Path) -> None:
+    """Of several releases the one that is close to what was given, beside the list of all."""
+    for name in ("5.10.0-9-test", RELEASE.replace("-1-", "-2-")):
+        make_tree(root, {f"lib/modules/{name}/modules.dep": ""})
+    line = refused("--kernel-release", RELEASE[:-1])
+    assert "; there are: 5.10.0-9-test, " in line and line.endswith(f"; did you mean {RELEASE}?")
 
 
 def test_source_date(run: Run, root: Path) -> None:
@@ -305,7 +313,9 @@ def test_source_date(run: Run, root: Path) -> None:
     ("arguments", "says"),
     [
         ([], "Missing command"),
-        (["nonsense"], "No such command"),
+        (["nonsense"], "no verb 'nonsense'; there are: build, list, "),
+        (["biuld"], "no verb 'biuld'; did you mean build?"),
+        (["build", "--sysrot", "x"], "no such option: --sysrot; did you mean --sysroot?"),
         (["build"], "Missing option '--sysroot'"),
         (["boot"], "Missing argument 'IMAGE'"),
     ],

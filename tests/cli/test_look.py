@@ -95,7 +95,7 @@ def files(folder: Path) -> list[Path]:
     [
         (["list"], 2, "Missing argument 'IMAGE'"),
         (["cat", "image"], 2, "Missing argument 'PATH"),
-        (["list", "-l", "--sizes", "image"], 2, "-l and --sizes exclude each other"),
+        (["list", "-l", "--sizes", "image"], 2, "-l, --sizes and --json exclude each other"),
         (["list", "no"], 1, "no: No such file or directory"),
         (["list", "."], 1, ".: not a regular file; give the file of an image"),
         (["list", "short"], 1, "short: byte 0: an entry is cut short; the image is damaged or was not"),

@@ -134,7 +134,7 @@ def test_only_and_skip(run: Run, debian: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--only", "fstb"], "no change is called 'fstb'; see mkpxeinit prepare --list"),
+        (["--only", "fstb"], "no change is called 'fstb'; did you mean fstab?"),
         (["--skip", "a\nb"], "no change is called 'a\\nb'; see mkpxeinit prepare --list"),
         (["--list", "--undo"], "--list, --dry-run and --undo: one of them only"),
         ([], "--sysroot is missing: the folder of the installed system"),

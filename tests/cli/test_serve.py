@@ -1,9 +1,12 @@
 """`mkpxeinit serve`: what can be said without a network; with one see tests/lab and tests/boot."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mkpxeinit.cli.serve import _show_json
+from mkpxeinit.netboot.serve_reports import Event
 from tests.cli.conftest import Run
 
 
@@ -58,3 +61,16 @@ def test_help(run: Run) -> None:
     assert done.code == 0
     for word in (b"--proxy", b"--anyway", b"--report-port", b"Ctrl-C"):
         assert word in done.stdout
+
+
+def test_events_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """An object a line, whatever a client has sent."""
+    for event in (Event("52:54:00:12:34:56", "phase lease at 4.3 s"), Event("192.0.2.7", "x\n\x1b[2J", True)):
+        _show_json(event)
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["client"], first["what"], first["failed"]) == (
+        "52:54:00:12:34:56",
+        "phase lease at 4.3 s",
+        False,
+    )
+    assert (second["what"], second["failed"]) == ("x\n\x1b[2J", True) and second["time"] >= first["time"]

@@ -1,5 +1,6 @@
 """The wheel, installed into an empty environment, builds images from any folder."""
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -9,6 +10,11 @@ import pytest
 
 from tests.unit.small import RELEASE, archives
 
+# What a type checker has to find.
+WRONG = """
+from mkpxeinit import bake_image
+ImageOptions(sysroot=1)
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -50,3 +56,18 @@ def test_wheel(tmp_path: Path, root: Path) -> None:
     assert (data / "busybox-configs/applets.txt").read_bytes() == (
         ROOT / "busybox-configs/applets.txt"
     ).read_bytes()
+    assert (data / "docs/client.md").read_bytes() == (ROOT / "docs/client.md").read_bytes()
+    assert (data.parent / "py.typed").exists()
+    call(tmp_path / "venv/bin/python", "-m", "mkpxeinit.manual", tmp_path / "manual")
+    assert (tmp_path / "manual/man/pxeinit.7").exists()
+    if importlib.util.find_spec("mypy") is None:
+        return  # with the oldest dependencies there is none
+    # As a program of somebody else sees it: the public interface has types, and so does what uses it.
+    (tmp_path / "user.py").write_text((ROOT / "docs/examples/rebuild.py").read_text() + WRONG)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file", os.devnull]
+    words = [*mypy, "--python-executable", str(tmp_path / "venv/bin/python"), "user.py"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert len(errors) == 2 and '"bake_image"' in errors[0] and '"int"' in errors[1], (
+        done.stdout + done.stderr
+    )

@@ -1,0 +1,175 @@
+"""What all verbs have in common: -h, -q, --json where data comes out, colours on terminals alone, guesses."""
+
+import json
+import os
+import pty
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from mkpxeinit.cli.main import group
+from tests.cli.conftest import Run, command
+from tests.unit.small import RELEASE
+
+CONTEXT = group.context_class(group)
+VERBS = group.list_commands(CONTEXT)
+# Verbs that print no data: they write files, or what they print is the file itself.
+WITHOUT_DATA = {"cat", "extract", "busybox"}
+SITE = """
+[server]
+address = "192.0.2.1"
+adress = "192.0.2.1"
+[[subnet]]
+network = "192.0.2.0/24"
+[tree.a]
+path = "/a"
+"""
+STATE = "phase.early=1.0\nphase.root=2.5\nhandover=4.0\nmode=farm\n"
+
+
+@pytest.fixture
+def image(run: Run, root: Path, tmp_path: Path) -> Path:
+    assert run("build", "--sysroot", root, "-o", tmp_path / "image", "--module", "r8169").code == 0
+    return tmp_path / "image"
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_short_help(run: Run, verb: str) -> None:
+    words = [verb] if verb else []
+    short, long = run(*words, "-h"), run(*words, "--help")
+    assert short == long and short.code == 0
+    text = short.stdout.decode()
+    examples = text.partition("\n  Examples:\n    ")[2]
+    assert f"mkpxeinit {verb}".rstrip() in examples and "--quiet" in text and "-h, --help" in text
+    assert max(map(len, text.splitlines())) <= 110
+
+
+def test_json_wherever_data_comes_out() -> None:
+    for verb in VERBS:
+        found = group.get_command(CONTEXT, verb)
+        assert found is not None
+        options = {name for each in found.params for name in each.opts}
+        assert ("--json" in options) == (verb not in WITHOUT_DATA), verb
+
+
+def test_list_and_why(run: Run, image: Path) -> None:
+    listed = json.loads(run("list", "--json", image).stdout)
+    paths = run("list", image).stdout.decode().splitlines()
+    assert [each["path"] for each in listed["entries"]] == paths
+    last = listed["segments"][-1]
+    assert last["offset"] < last["offset"] + last["packed"] <= image.stat().st_size
+    assert sum(each["entries"] for each in listed["segments"]) == len(paths)
+    devices = [each for each in listed["entries"] if each["device"]]
+    assert {each["type"] for each in devices} == {"c"} and devices[0]["target"] is None
+    (why,) = json.loads(run("why", "--json", image, "realtek").stdout)
+    assert why["path"].rpartition("/")[2].startswith("realtek.ko") and why["chain"][0] == "softdep of r8169"
+    done = run("why", "--json", image, "realtek", "nothing-like-it")
+    assert done.code == 1 and json.loads(done.stdout) == [why]
+    every = json.loads(run("why", "--json", "--all", image).stdout)
+    assert {each["path"] for each in every} == set(paths) - {"."}
+
+
+def test_build(run: Run, root: Path, tmp_path: Path) -> None:
+    dry = json.loads(run("build", "--sysroot", root, "--json", "--dry-run", "-o", tmp_path / "i").stdout)
+    assert dry["size"] is None and dry["release"] == RELEASE and not (tmp_path / "i").exists()
+    made = json.loads(run("build", "--sysroot", root, "--json", "-o", tmp_path / "i").stdout)
+    assert made["size"] == (tmp_path / "i").stat().st_size
+    assert {**made, "size": None} == dry and "e1000" in made["modules"]
+    paths = run("list", tmp_path / "i").stdout.decode().splitlines()
+    assert [each["path"] for each in made["entries"]] == paths
+
+
+def test_prepare_and_server_config(run: Run, root: Path) -> None:
+    rows = json.loads(run("prepare", "--list", "--json").stdout)
+    assert "fstab" in [each["change"] for each in rows] and all(each["state"] is None for each in rows)
+    (root / "etc").mkdir(exist_ok=True)
+    rows = json.loads(run("prepare", "--list", "--json", "--sysroot", root).stdout)
+    assert all(each["state"] and each["reason"] for each in rows)
+    rows = json.loads(run("server-config", "--list", "--json").stdout)
+    names = [line.split()[0] for line in run("server-config", "--list").stdout.decode().splitlines()]
+    assert [each["name"] for each in rows] == names
+    for words in (["prepare", "--json", "--sysroot", root], ["server-config", "--json"]):
+        done = run(*words)
+        assert (done.code, done.stderr) == (2, "mkpxeinit: --json is for --list\n")
+
+
+def test_timeline(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "state").write_text(STATE)
+    found = json.loads(run("timeline", "--json", tmp_path / "state").stdout)
+    assert [each["name"] for each in found["steps"]][-1] and found["steps"][-1]["begin"] >= 2.5
+    assert not (tmp_path / "cwd/state.svg").exists()
+    assert run("timeline", "--json", tmp_path / "state", "-o", tmp_path / "plot.svg").code == 0
+    assert ElementTree.parse(tmp_path / "plot.svg")
+
+
+def test_quiet(run: Run, root: Path, tmp_path: Path) -> None:
+    """Remarks go, errors and what was left out stay; also before the verb."""
+    assert "modules" in run("build", "--sysroot", root, "-o", tmp_path / "a").stderr
+    for words in (["build", "-q"], ["-q", "build"], ["--quiet", "build", "--quiet"]):
+        done = run(*words, "--sysroot", root, "-o", tmp_path / "a", "-v")
+        assert (done.code, done.stderr) == (0, "")
+    done = run("-q", "build", "--sysroot", tmp_path / "no")
+    assert done.code == 1 and done.stderr.startswith("mkpxeinit: ")
+    listing = run("publish", "--list", "-q", "--tftp-root", tmp_path)
+    assert "means nothing" not in listing.stderr
+
+
+def terminal(words: list[str], **env: str) -> bytes:
+    """Return what a command shows on a terminal."""
+    ours, theirs = pty.openpty()
+    base = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+    done = subprocess.Popen([command(), *words], stdout=theirs, stderr=theirs, env=base | env)
+    os.close(theirs)
+    seen = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # EIO: the other side is closed
+            break
+        if not piece:
+            break
+        seen += piece
+    os.close(ours)
+    done.wait(60)
+    return seen
+
+
+def test_colour(run: Run) -> None:
+    red = b"\x1b[31m\x1b[1mmkpxeinit:\x1b[0m no verb"
+    assert terminal(["nonsense"]).startswith(red)
+    assert b"\x1b[32mok" in terminal(["doctor", "build"])
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        for words in (["nonsense"], ["doctor", "build"]):
+            assert b"\x1b" not in terminal(words, **env)
+    assert terminal(["nonsense"], NO_COLOR="").startswith(red)
+    assert "\x1b" not in run("nonsense").stderr and b"\x1b" not in run("doctor", "build").stdout
+
+
+def test_diff_has_colours_on_terminals(run: Run, root: Path, tmp_path: Path) -> None:
+    for name, option in (("a", "panic=1"), ("b", "panic=2")):
+        assert run("build", "--sysroot", root, "-o", tmp_path / name, "--cmdline", option).code == 0
+    seen = terminal(["diff", str(tmp_path / "a"), str(tmp_path / "b")])
+    assert b"\x1b[33m!\x1b[0m etc/cmdline" in seen
+    assert b"\n! etc/cmdline" in run("diff", tmp_path / "a", tmp_path / "b").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["buidl"], "no verb 'buidl'; did you mean build?"),
+        (["build", "--sysrot", "."], "no such option: --sysrot; did you mean --sysroot?"),
+        (["build", "--sysroot", "{root}", "--driver", "e100"], "has no such module; close to it: e1000"),
+        (["build", "--sysroot", "{root}", "--module", "r816"], "has no such module; close to it: r8169"),
+        (["prepare", "--only", "fstb"], "no change is called 'fstb'; did you mean fstab?"),
+        (["server-config", "--config", "{site}"], "[server]: adress: no such key; did you mean address?"),
+        (["build", "--sysrot", "a\nb", "--x\x1b[2J"], "no such option: --sysrot; did you mean --sysroot?"),
+        (["\x1b[2J"], r"no verb '\x1b[2J'"),
+    ],
+)
+def test_what_was_meant(run: Run, root: Path, tmp_path: Path, words: list[str], says: str) -> None:
+    (tmp_path / "site.toml").write_text(SITE)
+    done = run(*(each.format(root=root, site=tmp_path / "site.toml") for each in words))
+    assert done.code in (1, 2) and says in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
