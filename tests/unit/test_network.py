@@ -21,7 +21,6 @@ from tests.unit.objects import object_file, tree_with
 from tests.unit.small import RELEASE
 from tests.unit.test_selection import NFS, WIRED, why
 
-
 ETHERNET = ["__pci_register_driver", "alloc_etherdev_mqs", "register_netdev"]
 EXTRA = {
     "r8168": ("updates/dkms/r8168.ko", [], ["pci:v000010ECd00008161sv*sd*bc*sc*i*"], ETHERNET),
