@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -71,7 +72,11 @@ def measure(
             env=None if environment is None else dict(environment),
             start_new_session=True,
         )
-        usage, code = _reap(process, start + seconds)
+        try:
+            usage, code = _reap(process, start + seconds)
+        except BaseException:  # Ctrl-C: the program has a session of its own, and would go on
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         wall = time.monotonic() - start
         if code not in codes:
             output.seek(0)
@@ -87,7 +92,7 @@ def _reap(process: subprocess.Popen[bytes], deadline: float) -> tuple[Any, int]:
         waiting = select.poll()
         waiting.register(descriptor, select.POLLIN)
         if not waiting.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            os.killpg(process.pid, 9)
+            os.killpg(process.pid, signal.SIGKILL)
     finally:
         os.close(descriptor)
     _, status, usage = os.wait4(process.pid, 0)

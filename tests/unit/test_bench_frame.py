@@ -1,5 +1,6 @@
 """The frame of the benchmarks: what is measured, and in which order."""
 
+import signal
 import sys
 import time
 from pathlib import Path
@@ -70,3 +71,25 @@ def test_the_machine_is_said_without_its_name() -> None:
 def test_a_package_that_is_not_there() -> None:
     with pytest.raises(frame.BenchError, match="no-such-package: not installed"):
         frame.package_version("no-such-package")
+
+
+def test_an_interrupted_bench_leaves_nothing_running(tmp_path: Path) -> None:
+    said = tmp_path / "number"
+
+    def interrupt(number: int, stack: object) -> None:
+        if said.exists() and said.read_text().strip():
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            frame.measure(["sh", "-c", f"sleep 600 & echo $! > {said}; wait"])
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    status = Path(f"/proc/{said.read_text().strip()}/stat")
+    deadline = time.monotonic() + 10
+    while status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < deadline, "still running"
+        time.sleep(0.01)

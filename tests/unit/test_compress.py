@@ -1,5 +1,6 @@
 import gzip
 import lzma
+import mmap
 import os
 import shutil
 import subprocess
@@ -36,6 +37,17 @@ def test_zstd_is_the_same_for_any_number_of_processors(monkeypatch: pytest.Monke
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
         seen.add(compress.compress(DATA * 4, Compressor.parse("zstd:3")))
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", ["zstd", "gzip", "xz", "none"])
+def test_a_map_is_compressed_as_the_same_bytes_are(name: str) -> None:
+    data = DATA * (9_000_000 // len(DATA))  # several pieces, the last one not a whole one
+    archive = mmap.mmap(-1, len(data), mmap.MAP_PRIVATE)
+    archive[:] = data
+    compressor = Compressor.parse("zstd:1" if name == "zstd" else name)
+    assert compress.compress(archive, compressor) == compress.compress(data, compressor)
+    # zstd is given its memory back meanwhile, to the last byte.
+    assert (archive.find(DATA[:20]) == -1) == (name == "zstd")
 
 
 def test_gzip_has_no_time_and_no_name() -> None:

@@ -13,7 +13,7 @@ from mkpxeinit.errors import KernelError, MkpxeinitError, ProgramError
 from mkpxeinit.hardware.inventory import Inventory, parse
 from mkpxeinit.hardware.network import BUSES, REGISTER, Network
 from mkpxeinit.hardware.pci import PciClass
-from mkpxeinit.kernel.index import Module, ModuleIndex, read_index
+from mkpxeinit.kernel.index import Alias, Module, ModuleIndex, read_index
 from mkpxeinit.kernel.symbols import Imports, ReadImports, reader
 from mkpxeinit.selection import Selection, select
 from mkpxeinit.sysroot import Sysroot
@@ -305,3 +305,27 @@ def test_files_of_dev_are_no_bus(tmp_path: Path) -> None:
     extra = {"tun": ("kernel/drivers/net/tun.ko", list[str](), ["devname:net/tun", "usb*:x"], ETHERNET)}
     index = read_index(Sysroot.open(tree_with(tmp_path, extra)), RELEASE)
     assert Network(index).buses("tun") == {"usb"}
+
+
+def test_the_buses_of_aliases() -> None:
+    """Of one bus, of several, with the bus itself left open, and what is no device's."""
+    aliases = [
+        ("pci:v1*", "one"), ("pci:v2*", "one"),
+        ("pci:v3*", "two"), ("usb:v1*", "two"),
+        ("acpi*:INT1:*", "open"), ("acpi*:INT2:*", "open"),
+        ("devname:net/tun", "tun"), ("char-major-10-200", "tun"),
+        ("char-major-1", "late"), ("virtio:d1v*", "late"),
+        ("fs-nfs", "nfs"),
+    ]  # fmt: skip
+    modules = {name: Module(name, f"kernel/{name}.ko", ()) for _, name in aliases}
+    index = ModuleIndex(RELEASE, modules, frozenset(), [Alias(*each) for each in aliases], {}, "")
+    network = Network(index)
+    found = {name: set(network.buses(name)) for name in modules}
+    assert found == {
+        "one": {"pci"},
+        "two": {"pci", "usb"},
+        "open": {"acpi"},
+        "tun": set(),
+        "late": {"virtio"},
+        "nfs": set(),
+    }
