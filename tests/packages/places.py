@@ -22,6 +22,7 @@ BUILD = (
 # What debian/tests/control names beside that.
 TEST_BED = (
     *RUNTIME,
+    "apt-utils",  # autopkgtest makes an archive of the packages with it
     "dnsmasq-base",
     "dpkg-dev",  # autopkgtest unpacks the source there
     "iproute2",
