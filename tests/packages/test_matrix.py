@@ -19,7 +19,8 @@ SECONDS = 1500.0
 CHOICE = "not tree and not slow and not long and not newest and not boot"
 LEFT_OUT = (
     "--ignore=tests/cli/test_wheel.py",  # pip and the network
-    "--ignore=tests/unit/test_bench_docs.py",  # matplotlib's like is not there
+    # kmod 34 passes over a dangling link; older ones, and we, let it hide its like in other folders.
+    "--deselect=tests/unit/test_modprobed.py::test_folders_and_what_hides",
     "--deselect=tests/unit/test_libraries.py::test_every_mix_of_rpath_and_runpath[musl]",  # no musl there
 )
 # Loaders are data: this machine's.
