@@ -28,6 +28,7 @@ class Chroot:
         """Make it."""
         self.lab = lab
         self.view = lab.variant(tree, remove=_SOURCES, files={"usr/sbin/policy-rc.d": _POLICY})
+        (self.outside / _SOURCES[0]).mkdir()
         for kind, place in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "tmp"), ("tmpfs", "run")):
             lab.space.run(["mount", "-t", kind, kind, str(self.view / place)])
         lab.space.run(["mount", "--rbind", "/dev", str(self.view / "dev")])

@@ -19,8 +19,16 @@ SECONDS = 1500.0
 CHOICE = "not tree and not slow and not long and not newest and not boot"
 LEFT_OUT = (
     "--ignore=tests/cli/test_wheel.py",  # pip and the network
-    "--ignore=tests/unit/test_bench_docs.py",  # matplotlib's like is not there
-    "--deselect=tests/unit/test_libraries.py::test_every_mix_of_rpath_and_runpath[musl]",  # no musl there
+    # What is not in these systems: musl, shellcheck.
+    "--deselect=tests/unit/test_libraries.py::test_every_mix_of_rpath_and_runpath[musl]",
+    "--deselect=tests/unit/test_libraries.py::test_as_musl_finds_them",
+    "--deselect=tests/unit/test_dropins.py::test_the_page_is_right",
+    # kmod 34 passes over a dangling link; older ones, and we, let it hide its like in other folders.
+    "--deselect=tests/unit/test_modprobed.py::test_folders_and_what_hides",
+    # Its oracle is a busybox with the applets of Debian 12's; newer ones have one named `install`.
+    "--deselect=tests/unit/test_busybox.py::test_the_list_is_what_the_client_uses",
+    # Python 3.14 leaves it to the kernel to refuse a device number: the same error in other words.
+    "--deselect=tests/unit/test_extract.py::test_devices_and_owners_that_there_are_not",
 )
 # Loaders are data: this machine's.
 LOADERS = ("PXELINUX", "syslinux", "grub", "shim", "ipxe")
@@ -47,7 +55,7 @@ def test_with_the_packages_of(lab: Lab, suite: str) -> None:
             system.bind(folder, str(folder))
     system.run("ln", "-s", "/usr/bin/python3", "/usr/local/bin/python")
     environment = {"PYTHONPATH": "/srv:/srv/qemu", "MKPXEINIT": "/usr/local/bin/mkpxeinit"}
-    script = 'cd /srv && exec "$@" tests/unit/test_[a-h]*.py tests/unit/test_[i-z]*.py tests/cli 2>&1'
+    script = 'cd /srv && exec "$@" tests/unit tests/cli 2>&1'
     done = system.run("sh", "-c", script, "sh", *words, timeout=SECONDS, check=False, environment=environment)
     said = done.stdout.decode(errors="replace")
     version = system.run("python3", "--version").stdout.decode().strip()

@@ -15,7 +15,7 @@ SECONDS = 900.0
 
 @pytest.mark.long
 def test_autopkgtest(lab: Lab, tmp_path: Path) -> None:
-    """autopkgtest installs what debian/tests/control names, and runs an image's build and its PXE boot."""
+    """autopkgtest installs what debian/tests/control names, and runs the build of an image."""
     built = build("bookworm", tmp_path)
     (source,) = tmp_path.glob("*.dsc")
     system = Chroot(lab, trees.debian("bookworm", TEST_BED).path)
@@ -26,5 +26,4 @@ def test_autopkgtest(lab: Lab, tmp_path: Path) -> None:
     said = (done.stdout + done.stderr).decode(errors="replace")
     print(said)
     assert done.returncode == 0, said[-6000:]
-    assert "boot                 PASS" in said
-    assert "pxeinit root" in said and " login:" in said
+    assert "build                PASS" in said
