@@ -10,6 +10,7 @@ from mkpxeinit.errors import ProgramError, UsageError, os_cause, printable
 from mkpxeinit.files import GivenFile, check_target, resolve_host
 from mkpxeinit.image.entry import File
 from mkpxeinit.image.plan import Planned
+from mkpxeinit.meant import close
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import read_regular
 
@@ -74,7 +75,9 @@ class _Fragment:
         known = tuple(known)
         for key in table:
             if key not in known:
-                raise self.fail(f"{where}{key}", f"unknown key; known: {', '.join(known)}")
+                likely = close(key, known, 1)
+                hint = f"; did you mean {likely[0]}?" if likely else ""
+                raise self.fail(f"{where}{key}", f"unknown key; known: {', '.join(known)}{hint}")
 
     def names(self, key: str) -> tuple[str, ...]:
         """Return a list of texts."""

@@ -5,12 +5,16 @@ of the client holds that it has every parameter.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mkpxeinit import resources
 from mkpxeinit.dropins import PHASES
+from mkpxeinit.errors import printable
+from mkpxeinit.meant import close
 
 PAGE = "client.md"
+_OWN = "pxeinit."
 _SPLIT = re.compile(r"(?<!\\)\|")
 
 
@@ -52,3 +56,29 @@ def _parameter(form: str) -> Parameter | None:
         return Parameter(name, PHASES)
     few = re.fullmatch(r"[a-z0-9_]+(\|[a-z0-9_]+)+", value or "")
     return Parameter(name, tuple(value.split("|")) if few else (), not equals)
+
+
+def doubts(text: str) -> tuple[str, ...]:
+    """Return a line for each `pxeinit.` parameter in `text` that the client does not know, or not so.
+
+    The client warns of them too, but on a screen that nobody looks at.
+    """
+    words = [word for word in text.split() if word.startswith(_OWN)]
+    if not words:
+        return ()
+    known = {each.name: each for each in read()}
+    lines = []
+    for word in words:
+        name, _, value = word.partition("=")
+        if name not in known:
+            lines.append(f"the client knows no parameter {printable(name)}{_likely(name, known)}")
+        elif known[name].values and value not in known[name].values:
+            said = "|".join(known[name].values)
+            lines.append(f"the client knows {name}={said}, not {printable(value) or 'nothing'}")
+    return tuple(lines)
+
+
+def _likely(name: str, known: Iterable[str]) -> str:
+    own = [each.removeprefix(_OWN) for each in known if each.startswith(_OWN)]
+    found = close(name.removeprefix(_OWN), own, 1)
+    return f"; did you mean {_OWN}{found[0]}?" if found else "; docs/client.md lists them"

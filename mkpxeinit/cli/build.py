@@ -10,9 +10,10 @@ from typing import Any, ClassVar, TypeVar
 
 import click
 
-from mkpxeinit import build, cache
+from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import warn
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.files import parse_file
@@ -252,7 +253,7 @@ Examples:
     is_flag=True,
     help="Say more; with --dry-run, the reason of each entry and of each driver left out.",
 )
-def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **_: object) -> None:
+def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **given: object) -> None:
     """Make an initrd from the installed system in --sysroot.
 
     The image holds the drivers and the NFS client of the tree's kernel, busybox and the program that
@@ -262,6 +263,8 @@ def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **_: obje
     decided = build.plan(chosen(click.get_current_context().params))
     for note in decided.notes:
         _log(note)
+    for doubt in parameters.doubts(str(given["cmdline"])):
+        warn(f"--cmdline: {doubt}")
     _log_missing(decided.missing_firmware, every=verbose or strict)
     if strict:
         build.check_firmware(decided)

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 import click
 
-from mkpxeinit import build
+from mkpxeinit import build, parameters
 from mkpxeinit.cli import complete, publish_show
 from mkpxeinit.cli.build import GROUPS, GroupedCommand, chosen, parsed
 from mkpxeinit.cli.build import command as build_command
 from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
 from mkpxeinit.netboot import description, generation, loaders, moves, publish, values
 from mkpxeinit.netboot.published import Published
@@ -279,6 +280,9 @@ def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:
         ),
         _log,
     )
+    for option, text in (("--append", given["append"]), ("--cmdline", given["cmdline"])):
+        for doubt in parameters.doubts(text):
+            warn(f"{option}: {doubt}")
     manifest = outcome.manifest
     who = f"group {given['group']}" if given["group"] else f"tree {manifest.tree}"
     what = "is published" if outcome.new else "is served already, and nothing has changed"

@@ -19,7 +19,8 @@ def inline(text: str) -> str:
         if typed is not None:
             parts.append(roff.bold(typed))
         elif shown is not None:
-            parts.append(inline(shown) + _where(target))
+            page = "docs/" if shown == target.partition("#")[0] and shown.endswith(".md") else ""
+            parts.append(page + inline(shown) + _where(target))
         else:
             parts.append(rf"\fI{inline(strong or slanted)}\fR")
         at = match.end()
@@ -27,7 +28,7 @@ def inline(text: str) -> str:
 
 
 def _where(target: str) -> str:
-    """Return what to add to a link's text: an address of the web; pages of docs/ are named by their text."""
+    """Return what to add to a link's text: an address of the web; other pages are named by their text."""
     return f" ({roff.escape(target)})" if target.startswith(("http:", "https:")) else ""
 
 

@@ -126,7 +126,13 @@ def test_tutorial() -> None:
         with Lab.open() as lab:
             lay_aside(lab.space, folder)
             lab.add_bridge("eth1", "192.168.77")
-            lab.ip("addr flush dev eth1")
+            # A switch: the interface has a link whether clients are on or not.
+            lab.ip(
+                "addr flush dev eth1",
+                "link add port1 type veth peer name port2",
+                "link set port1 master eth1 up",
+                "link set port2 up",
+            )
             follow(lab, todo[split:])
 
 

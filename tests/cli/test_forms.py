@@ -173,3 +173,32 @@ def test_what_was_meant(run: Run, root: Path, tmp_path: Path, words: list[str], 
     done = run(*(each.format(root=root, site=tmp_path / "site.toml") for each in words))
     assert done.code in (1, 2) and says in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "says"),
+    [
+        ("quiet pxeinit.mod=ro", "the client knows no parameter pxeinit.mod; did you mean pxeinit.mode?"),
+        ("pxeinit.mode=readonly", "the client knows pxeinit.mode=farm|overlay|ro|rw, not readonly"),
+        ("pxeinit.break=laese", "handoff|switch, not laese"),
+        ("pxeinit.xyzzy", "the client knows no parameter pxeinit.xyzzy; docs/client.md lists them"),
+        ("pxeinit.shell pxeinit.mode=ro pxeinit.report=udp://a:1 xyzzy=1", ""),
+    ],
+)
+def test_parameters_of_the_client(run: Run, root: Path, tmp_path: Path, cmdline: str, says: str) -> None:
+    """A doubt is said, also with -q, and the image is made: a newer client may know more."""
+    done = run("build", "-q", "--sysroot", root, "-o", tmp_path / "i", "--cmdline", cmdline)
+    assert done.code == 0 and (tmp_path / "i").exists()
+    assert (
+        done.stderr == ""
+        if not says
+        else says in done.stderr and done.stderr.startswith("mkpxeinit: --cmdline: ")
+    )
+
+
+def test_keys_of_drop_ins(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/a.toml").write_text('module = ["nfs"]\n')
+    done = run("build", "--sysroot", root, "--drop-in-dir", tmp_path / "d", "--dry-run")
+    assert done.code == 1 and "unknown key; known: modules, " in done.stderr
+    assert "; did you mean modules?" in done.stderr and done.stderr.count("\n") == 1

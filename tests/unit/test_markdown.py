@@ -14,6 +14,7 @@ from mkpxeinit.manual import markdown, roff
         ("one\ntwo\n\nthree\n", [".PP", "one two", ".PP", "three"]),
         ("`a-b` and **c** and *d*\n", [".PP", r"\fBa\-b\fR and \fIc\fR and \fId\fR"]),
         ("[text](client.md#x), [`web`](https://a.b)\n", [".PP", r"text, \fBweb\fR (https://a.b)"]),
+        ("[a.md](a.md#b), [a](a.md)\n", [".PP", "docs/a.md, a"]),
         ("- one\n  more\n- two\n", [r".IP \(bu 2", "one more", r".IP \(bu 2", "two"]),
         ("```sh\n.x 'y' \\z\n\n```\n", [".PP", ".RS 4", ".nf", r"\&.x \(aqy\(aq \ez", r"\&", ".fi", ".RE"]),
         (r"`a\b` .c", [".PP", r"\fBa\eb\fR .c"]),
