@@ -14,6 +14,7 @@ from mkpxeinit.netboot.site import Site
 
 KINDS = ("auto", "kernel", "ganesha")
 _ETAB = Path("/var/lib/nfs/etab")
+_NFSD = Path("/proc/fs/nfsd")  # the kernel's server is asked and told by files here: nfsd(7)
 _RPCBIND = (Path("/run/rpcbind"), Path("/run/rpcbind.lock"), Path("/run/rpcbind.sock"))  # it leaves them
 _BLKID = (Path("/run/blkid"),)  # the cache of libblkid, by which Ganesha finds file systems
 _THREADS = "8"
@@ -135,13 +136,28 @@ def _exported(path: str, client: str) -> bool:
     return False
 
 
+def _end_grace() -> None:
+    """Let clients open files at once: they would wait 90 s for clients from before the server's start."""
+    with suppress(OSError):
+        (_NFSD / "v4_end_grace").write_text("Y\n")
+
+
+def _unmount(folder: Path) -> None:
+    with suppress(ServerError):
+        run(["umount", str(folder)])
+
+
 def _kernel(site: Site, folder: Path, stack: ExitStack, guard: Guard) -> list[Server]:
     """Export by the kernel's server, which may run already with exports of its own: these stay."""
     servers: list[Server] = []
     if not _answers(rpc.NFS_PORT, rpc.NFS, 4) and not _answers(rpc.NFS_PORT, rpc.NFS, 3):
         servers = _portmapper(folder, stack, guard)
+        if not (_NFSD / "threads").exists():
+            # rpc.nfsd mounts it.
+            stack.callback(_unmount, _NFSD)
         stack.callback(run, ["rpc.nfsd", "0"])
         run(["rpc.nfsd", _THREADS])
+        _end_grace()
         mountd = guard.start(["rpc.mountd", "-F"], folder / "mountd.log")
         stack.callback(mountd.stop)
         servers.append(mountd)

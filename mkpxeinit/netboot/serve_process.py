@@ -24,6 +24,7 @@ _PACKAGES = {
     "exportfs": "nfs-kernel-server",
     "rpc.nfsd": "nfs-kernel-server",
     "rpc.mountd": "nfs-kernel-server",
+    "umount": "mount",
 }
 _GUARD = 'all=; while read -r pid; do all="$all $pid"; done; [ -z "$all" ] || kill $all'
 _STOP_SECONDS = 5.0

@@ -10,7 +10,10 @@ import pytest
 
 from pxelab import SERVER, DhcpClient, Lab, Machine, Nic, Tree
 from pxelab.dnsmasq import Dnsmasq
+from tests.boot import test_systems as systems
 from tests.boot.quick import EXPORT, Report, read_report, reporting_tree
+from tests.boot.test_server_config import serve_nfs
+from tests.netboot import servers
 
 PUBLISH_SECONDS = 300
 LOADER_SECONDS = 240.0
@@ -51,13 +54,15 @@ def serve(lab: Lab, tree: Tree, root: Path, boot_file: str, *clients: DhcpClient
     return lab.dnsmasq(root_path=EXPORT, next_server=SERVER, boot_file=boot_file, tftp=root, clients=clients)
 
 
-def assert_booted(report: Report, generation: str, mark: str, mode: str = "farm") -> None:
+def assert_booted(
+    report: Report, generation: str, mark: str, mode: str = "farm", root: str = f"{SERVER}:{EXPORT}"
+) -> None:
     """The kernel, its parameters and the image are of one generation."""
     words = report.sections["cmdline"].split()
     assert f"generations/{generation}/vmlinuz" in next(w for w in words if w.startswith("BOOT_IMAGE="))
     assert f"mark={mark}" in words
     assert report.state["mode"] == mode
-    assert report.state["root"] == f"{SERVER}:{EXPORT}"
+    assert report.state["root"] == root
 
 
 def test_bios_by_pxelinux(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
@@ -108,13 +113,20 @@ def test_a_switch_in_mid_download(lab: Lab, bookworm: Tree, root: Path, publish:
     assert_booted(read_report(later, LOADER_SECONDS), "pc.2", "two", "overlay")
 
 
-def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
-    """Microsoft's keys let in Debian's shim, that its GRUB, that Debian's signed kernel, and that says so."""
-    publish("--append", f"{APPEND} mark=one", "--loader", "shim-x64")
-    serve(lab, bookworm, root, "shimx64.efi")
+def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree) -> None:
+    """Microsoft's keys let in Debian's shim, that its GRUB, that Debian's signed kernel, and that says so.
+
+    The tree is prepared, and all servers have what the description says.
+    """
+    view = reporting_tree(lab, bookworm, CMDLINE)
+    systems.mkpxeinit(lab, "prepare", "--sysroot", view)
+    more = {"tree_keys": f'cmdline = "{APPEND} mark=one"', "loaders": "secure-boot = true"}
+    site = systems.publish(lab, systems.described(lab, view, **more), "--loader", "shim-x64")
+    serve_nfs(lab, site)
+    servers.serve_dhcp(lab, "dnsmasq", site)
     machine = lab.machine(secure_machine(lab))
     report = read_report(machine, LOADER_SECONDS)
-    assert_booted(report, "pc.1", "one")
+    assert_booted(report, "pxeclient.1", "one", root=f"{SERVER}:{view}")
     assert machine.seen(r"secureboot: Secure boot enabled")
 
 

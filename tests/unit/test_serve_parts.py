@@ -2,7 +2,7 @@
 
 import http.client
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path, PurePosixPath
 
@@ -235,6 +235,38 @@ def test_what_nginx_writes_of_clients() -> None:
     assert seen == Event("10.77.0.100", "asked in vain for /\\x1B[2J (HTTP)")
     for other in ("10.77.0.100 200 HEAD /x", "2026/11/22 [notice] 200 GET /x", "10.77.0.100 200 GET", ""):
         assert clients.http_line(other) is None
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_the_kernels_server_and_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mounted: bool
+) -> None:
+    """One that did not run: started, its grace period ended, stopped; the real one: tests/boot."""
+    called: list[str] = []
+    nfsd = tmp_path / "nfsd"
+    nfsd.mkdir()
+    if mounted:
+        (nfsd / "threads").write_text("0\n")
+    monkeypatch.setattr(serve_nfs, "_NFSD", nfsd)
+    monkeypatch.setattr(serve_nfs, "_ETAB", tmp_path / "etab")
+    monkeypatch.setattr(serve_nfs, "_answers", lambda port, *_: port == 111)
+    monkeypatch.setattr(serve_nfs, "run", lambda words: called.append(" ".join(words)))
+
+    class Mountd(serve_process.Guard):
+        def start(self, words: Sequence[str], log: Path) -> serve_process.Server:
+            called.append(" ".join(words))
+            return super().start(["sleep", "60"], log)
+
+    request = serve_site.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
+    site = serve_site.make_site(request, IPv4Interface("10.0.0.1/24"), Path("/run/x"))
+    export = "10.0.0.0/24:/srv/pc"
+    with Mountd() as guard, serve_nfs.serving(site, "kernel", tmp_path, guard) as servers:
+        assert (nfsd / "v4_end_grace").read_text() == "Y\n"
+        started = [f"exportfs -o ro,no_root_squash,no_subtree_check,sync {export}"]
+        assert called == ["rpc.nfsd 8", "rpc.mountd -F", *started]
+        (mountd,) = servers
+    assert not mountd.running
+    assert called[3:] == [f"exportfs -u {export}", "rpc.nfsd 0", *([] if mounted else [f"umount {nfsd}"])]
 
 
 def test_the_kernels_exports_and_their_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
