@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
 
+import click
 import pytest
 
 from mkpxeinit.cli.main import group
@@ -50,7 +51,9 @@ def test_json_wherever_data_comes_out() -> None:
     for verb in VERBS:
         found = group.get_command(CONTEXT, verb)
         assert found is not None
-        options = {name for each in found.params for name in each.opts}
+        # Of a group's parts the one that tells something.
+        parts = [found, *found.commands.values()] if isinstance(found, click.Group) else [found]
+        options = {name for part in parts for each in part.params for name in each.opts}
         assert ("--json" in options) == (verb not in WITHOUT_DATA), verb
 
 
