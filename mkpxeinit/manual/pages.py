@@ -17,6 +17,7 @@ _EXIT = (
     ("2", "Wrong usage."),
     ("130", "Interrupted."),
 )
+_EVERYWHERE = {"--quiet", "--help"}  # told once a page
 _ENVIRONMENT = (
     ("SOURCE_DATE_EPOCH", "Seconds since 1970: the time of all files in an image. Without it, 0."),
     ("NO_COLOR", "If it is not empty, terminals are not given colours."),
@@ -37,7 +38,8 @@ _CLIENT_INTRO = (
 )
 _TOML_INTRO = (
     r"A file in TOML that describes the servers, networks, trees and clients of a site. "
-    r"\fBmkpxeinit\-server\-config\fR(8), \fBmkpxeinit\-publish\fR(8) and \fBmkpxeinit\-serve\fR(8) read it."
+    r"\fBmkpxeinit\-server\-config\fR(8), \fBmkpxeinit\-publish\fR(8), \fBmkpxeinit\-serve\fR(8) and "
+    r"\fBmkpxeinit\-hook\fR(8) read it."
 )
 
 
@@ -98,14 +100,37 @@ def _verb(name: str, command: "Command", above: "Context") -> Iterator[str]:
     pieces = " ".join(roff.escape(each, code=True) for each in command.collect_usage_pieces(context))
     yield rf"\fBmkpxeinit {roff.escape(name, code=True)}\fR {pieces}"
     yield roff.section("Description")
-    for number, paragraph in enumerate(re.split(r"\n\s*\n", str(command.help))):
-        if number:
-            yield ".PP"
-        yield from roff.filled(roff.escape(paragraph))
+    yield from _paragraphs(str(command.help))
+    parts = list(_parts(command, context))
+    if parts:
+        yield roff.section("Commands")
+        yield from parts
     yield from _options(command, context)
     yield from _end(str(command.epilog))
     yield roff.section("See also")
     yield r"\fBmkpxeinit\fR(8), \fBpxeinit\fR(7), \fBmkpxeinit.toml\fR(5)"
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    for number, paragraph in enumerate(re.split(r"\n\s*\n", text)):
+        if number:
+            yield ".PP"
+        yield from roff.filled(roff.escape(paragraph))
+
+
+def _parts(command: "Command", context: "Context", above: str = "") -> Iterator[str]:
+    """Yield what a verb that is a group has: each command with its help and options, and what is below it."""
+    commands: Mapping[str, Command] = getattr(command, "commands", {})
+    for name, part in commands.items():
+        inner = part.context_class(part, info_name=name, parent=context)
+        words = " ".join((f"{above}{name}", *part.collect_usage_pieces(inner)))
+        yield f'.SS "{roff.escape(words, code=True)}"'
+        yield from _paragraphs(str(part.help))
+        for each in _own(part, inner):
+            record = each.get_help_record(inner)
+            if record and _EVERYWHERE.isdisjoint(each.opts):
+                yield from roff.tagged(_usage(record[0]), [roff.escape(record[1])])
+        yield from _parts(part, inner, f"{above}{name} ")
 
 
 def _options(command: "Command", context: "Context") -> Iterator[str]:
@@ -159,12 +184,15 @@ def _client() -> Iterator[str]:
 
 
 def _toml() -> Iterator[str]:
-    """Yield mkpxeinit.toml(5): the description's part of docs/server-config.md."""
+    """Yield mkpxeinit.toml(5): parts of docs/server-config.md and docs/hooks.md."""
     yield from _name("mkpxeinit.toml", "description of a site for network boots")
     yield roff.section("Description")
     yield from roff.filled(_TOML_INTRO)
     text = parameters.page("server-config.md")
     body = text[text.index("\n## The description\n") :].partition("\n## What is checked")[0]
     yield from markdown.convert(body.replace("\n## The description\n", "\n## Format\n", 1))
+    text = parameters.page("hooks.md")
+    body = text[text.index("\n## Configuration\n") :].partition("\n## What happens")[0]
+    yield from markdown.convert(body.replace("\n## Configuration\n", "\n## Hooks\n", 1))
     yield roff.section("See also")
     yield r"\fBmkpxeinit\fR(8), \fBmkpxeinit\-server\-config\fR(8), \fBpxeinit\fR(7)"

@@ -4,13 +4,16 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from mkpxeinit import parameters
 from mkpxeinit.cli.main import group
 from mkpxeinit.dropins import PHASES
+from mkpxeinit.hooks import config
 from mkpxeinit.netboot import description, table
 
 CONTEXT = group.context_class(group, info_name="mkpxeinit")
@@ -85,6 +88,27 @@ def test_every_verb_is_in_the_overview(written: Path) -> None:
         assert f"mkpxeinit-{verb}(8) {command.get_short_help_str(200)}" in text
 
 
+def parts(command: click.Command) -> Iterator[click.Command]:
+    """All commands below a group."""
+    for each in command.commands.values() if isinstance(command, click.Group) else ():
+        yield each
+        yield from parts(each)
+
+
+def test_every_command_of_a_group_is_in_its_page(written: Path) -> None:
+    found = group.get_command(CONTEXT, "hook")
+    assert found is not None
+    text = plain(written / "man/mkpxeinit-hook.8")
+    below = list(parts(found))
+    assert {"install", "remove", "status", "run", "add", "update"} <= {each.name for each in below}
+    for each in below:
+        assert re.search(rf'"([a-z]+ )?{each.name} \[OPTIONS\]', text), each.name
+        assert " ".join(str(each.help).split("\n\n", maxsplit=1)[0].split()) in text
+        for option in each.params:
+            if isinstance(option, click.Option):
+                assert str(option.opts[-1]) in text and " ".join(str(option.help).split()) in text
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_option_is_in_its_page(written: Path, verb: str) -> None:
     command = group.get_command(CONTEXT, verb)
@@ -147,6 +171,12 @@ def test_every_key_is_in_mkpxeinit_toml(
     monkeypatch.setattr(table.Table, "end", record)
     (tmp_path / "site.toml").write_text(FULL)
     description.read(tmp_path / "site.toml")
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    lines = f'[hook]\n[[hook.tree]]\nsysroot = "{folder}"\nname = "x"\ntftp-root = "/x"\n[hook.tree.build]\n'
+    (tmp_path / "hook.toml").write_text(lines)
+    config.read(tmp_path / "hook.toml")
+    assert {"[hook]", "[[hook.tree]] 1"} <= set(asked), set(asked)
     assert {"[server]", "[[subnet]] 1", "[tree.a]", "[tree.a.build]", "[loaders]"} <= set(asked)
     page = (written / "man/mkpxeinit.toml.5").read_text().replace("\\-", "-")
     typed = set(re.findall(r"\\fB(.*?)\\fR", page))
