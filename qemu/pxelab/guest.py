@@ -9,11 +9,13 @@ import base64
 import binascii
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import cpio
 from .errors import DeadlineError, LabError, MachineExitedError
 
+_LOOK_SECONDS = 1.0
 HOOK_PATH = "lib/pxeinit/hooks/handoff/50-pxelab"
 
 HOOK = r"""#!/bin/sh
@@ -80,9 +82,13 @@ def _decode(word: str) -> str:
 class Guest:
     """The laboratory's end of the second serial port."""
 
-    def __init__(self, port: socket.socket) -> None:
-        """Take the connected socket; nothing is sent before the guest says it is ready."""
+    def __init__(self, port: socket.socket, watch: Callable[[], None] | None = None) -> None:
+        """Take the connected socket; nothing is sent before the guest says it is ready.
+
+        `watch` is called about every second of waiting, and ends it by raising LabError.
+        """
         self._port = port
+        self._watch = watch
         self._buffer = b""
         self._ready = False
         self._count = 0
@@ -92,10 +98,12 @@ class Guest:
             left = end - time.monotonic()
             if left <= 0:
                 raise DeadlineError(f"the guest's shell did not answer in time: {waiting_for}")
-            self._port.settimeout(left)
+            self._port.settimeout(min(left, _LOOK_SECONDS))
             try:
                 data = self._port.recv(65536)
             except TimeoutError:
+                if self._watch is not None:
+                    self._watch()
                 continue
             except OSError:
                 data = b""

@@ -71,7 +71,7 @@ class RunningMachine:
             end.close()
         console, guest, control = ports.ours
         self.console = Console(console, self.log, on_line)
-        self._guest = Guest(guest)
+        self._guest = Guest(guest, self._look_for_panic)
         self._qmp = self._open_control(control)
         self._start_unplugged()
 
@@ -152,6 +152,10 @@ class RunningMachine:
             return self._guest.run(command, timeout)
         except LabError as silent:
             raise type(silent)(f"{silent} (console: {self.log})\n{self.console.tail()}") from silent
+
+    def _look_for_panic(self) -> None:
+        if self.console.seen(KERNEL_PANIC) is not None:
+            raise LabError("the guest's kernel panicked")
 
     def check(self, command: str, timeout: float = 60.0) -> str:
         """Return what a command in the guest says, stripped; raise LabError if it fails."""

@@ -26,7 +26,7 @@ _MARKS: tuple[tuple[str, str], ...] = (
     (r" login: ?$", "login prompt"),
 )
 # The same failure three times will not go away: the client would go on trying.
-_FAILURE = rf"{KERNEL_PANIC}|pxeinit: a shell for you|(PXE-INIT-[\w-]+)(?:[\s\S]*\1){{2}}"
+FAILURE = rf"{KERNEL_PANIC}|pxeinit: a shell for you|(PXE-INIT-[\w-]+): (?:[\s\S]*?\b\1: ){{2}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _judge(result: dict[str, str]) -> str:
 def _boot(machine: RunningMachine, progress: _Progress, result: dict[str, str], deadline: float) -> str:
     """Follow one boot to its end; return why it is not good, or nothing."""
     left = deadline - time.monotonic()
-    machine.expect(r"handing over to \S+", left, abort_on=_FAILURE)
+    machine.expect(r"handing over to \S+", left, abort_on=FAILURE)
     _details(machine, result, deadline)
     progress.note(f"systemd: {result['system_state']}", machine.console.now)
     reason = _judge(result)

@@ -1,5 +1,7 @@
 """The parts of the laboratory that need no machine."""
 
+import contextlib
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -23,6 +25,8 @@ from pxelab import (
 )
 from pxelab.console import Console
 from pxelab.ganesha import NfsSettings
+from pxelab.guest import Guest
+from pxelab.smoke import FAILURE
 
 
 @pytest.fixture
@@ -130,3 +134,34 @@ def test_pxelinux_folder(tmp_path: Path) -> None:
 def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MKPXEINIT_CACHE", str(tmp_path / "c"))
     assert trees.cache_folder() == (tmp_path / "c").resolve()
+
+
+def test_a_panic_ends_what_waits_for_the_guest() -> None:
+    ours, theirs = socket.socketpair()
+    looks: list[str] = []
+
+    def watch() -> None:
+        looks.append("look")
+        if len(looks) == 2:
+            raise LabError("the guest's kernel panicked")
+
+    with theirs, contextlib.closing(Guest(ours, watch)) as guest:
+        theirs.sendall(b"pxelab ready\n")
+        with pytest.raises(LabError, match="panicked"):
+            guest.run("true", 600)
+
+
+@pytest.mark.parametrize(
+    ("text", "ended"),
+    [
+        ("PXE-INIT-root-mount: x\n" * 3, True),
+        ("PXE-INIT-root-mount: x\n" * 2, False),
+        ("PXE-INIT-root-mount: x\nPXE-INIT-root-dns: x\nPXE-INIT-root-path: x\n", False),
+        ("PXE-INIT-root: x\nPXE-INIT-root-dns: x\nPXE-INIT-root-dns: x\n", False),
+        ("PXE-INIT-root-dns: x\n" + "y\n" * 50_000, False),
+        ("pxeinit: a shell for you; exit it", True),
+        ("[ 9.1] Kernel panic - not syncing: x", True),
+    ],
+)
+def test_what_ends_a_smoke_test(text: str, ended: bool) -> None:
+    assert (re.search(FAILURE, text) is not None) == ended
