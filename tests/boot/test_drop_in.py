@@ -36,6 +36,7 @@ def start_target(lab: Lab, disk: Path) -> None:
     lab.space.run([*admin, "target", "--op", "bind", "--tid", "1", "-I", "ALL"])
 
 
+@pytest.mark.long
 def test_disk_over_iscsi(
     lab: Lab, iscsi_tree: Tree, build_image: Callable[..., Path], tmp_path: Path
 ) -> None:

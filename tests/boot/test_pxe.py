@@ -28,7 +28,7 @@ def smoke(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+@pytest.mark.parametrize("firmware", ["bios", pytest.param("uefi", marks=pytest.mark.long)])
 def test_smoke(tmp_path: Path, bookworm: Tree, bookworm_image: Path, firmware: str) -> None:
     """BIOS by pxelinux, UEFI by GRUB's network image; an unmodified Debian to its login prompt."""
     words = ["--uefi"] if firmware == "uefi" else []

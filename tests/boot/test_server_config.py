@@ -129,7 +129,7 @@ def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi
     check(read_report(machine, BOOT_SECONDS), site)
 
 
-@pytest.mark.parametrize("loader", ["pxelinux", "ipxe"])
+@pytest.mark.parametrize("loader", ["pxelinux", pytest.param("ipxe", marks=pytest.mark.long)])
 def test_two_clients_by_mac(lab: Lab, bookworm: Tree, bookworm_image: Path, loader: str) -> None:
     """Host name, address, mode and group of each: by DHCP, and by the loader's own configuration."""
     view = reporting_tree(lab, bookworm, NAMES)

@@ -110,6 +110,7 @@ def test_short_lease_sysvinit(
     lives_beyond(machine, server, seconds)
 
 
+@pytest.mark.long
 def test_sysvinit_leaves_as_systemd_does(lab: Lab, sysvinit: Tree, build_image: object) -> None:
     """Off at once, the lease released, no complaint."""
     dhcp = lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
@@ -124,12 +125,8 @@ def test_sysvinit_leaves_as_systemd_does(lab: Lab, sysvinit: Tree, build_image: 
     machine.forbid(r"Failed|Device or resource busy")
 
 
-LONG = pytest.mark.long
-
-
-@pytest.mark.parametrize(
-    "manager", ["networkd", pytest.param("ifupdown", marks=LONG), pytest.param("NetworkManager", marks=LONG)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("manager", ["networkd", "ifupdown", "NetworkManager"])
 def test_managers_leave_it_alone(lab: Lab, managed: Tree, build_image: object, manager: str) -> None:
     """Each of them is there and told by the tree to use DHCP on every interface."""
     dhcp = lab.dnsmasq(root_path=EXPORT, next_server=SERVER, lease=120)
