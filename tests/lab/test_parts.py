@@ -69,6 +69,23 @@ def test_expect_stops_at_what_must_not_come(wire: tuple[socket.socket, Console])
     console.forbid("something else")
 
 
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"\x1b[!p",
+        b"\x1b]104\x07",
+        b"\x1b]104\x1b\\",
+        b"\x1b[?25h\x1b[0;1;39m",
+        b"\x1b(B\x1b=",
+        b"\x1b[ q\x1b[>4;1m",
+    ],
+)
+def test_words_to_the_terminal_are_no_text(wire: tuple[socket.socket, Console], noise: bytes) -> None:
+    theirs, console = wire
+    theirs.sendall(noise + b"[    1.5] systemd[1]: on" + noise + b"e\n")
+    assert console.expect(r"^\[ +1\.5\] systemd\[1\]: one$", 10)
+
+
 def test_typing(wire: tuple[socket.socket, Console]) -> None:
     port, console = wire
     console.send("root\n")
