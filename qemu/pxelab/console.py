@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .errors import DeadlineError, LabError, MachineExitedError
 
-# ECMA-48: control sequences, commands to the terminal's system (systemd 257 begins with some of both), short ones.
+# ECMA-48: control sequences, commands to the terminal (systemd 257 begins with some of both), short ones.
 _ESCAPES = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[()][0-9A-Za-z]|[=>78cDEM])|[\x00\x07\r]"
 )
