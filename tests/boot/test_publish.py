@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mkpxeinit.netboot import description
 from pxelab import SERVER, DhcpClient, Lab, Machine, Nic, Tree
 from pxelab.dnsmasq import Dnsmasq
 from tests.boot import test_systems as systems
@@ -128,6 +129,31 @@ def test_uefi_with_secure_boot(lab: Lab, bookworm: Tree) -> None:
     report = read_report(machine, LOADER_SECONDS)
     assert_booted(report, "pxeclient.1", "one", root=f"{SERVER}:{view}")
     assert machine.seen(r"secureboot: Secure boot enabled")
+
+
+@pytest.mark.long
+def test_two_clients_with_all_of_their_own(lab: Lab, bookworm: Tree) -> None:
+    """By their MAC addresses, of one description: host name, mode and generation; the tree is prepared."""
+    view = reporting_tree(lab, bookworm, {**CMDLINE, "name": "cat /proc/sys/kernel/hostname"})
+    systems.mkpxeinit(lab, "prepare", "--sysroot", view)
+    text = {"tree_keys": f'cmdline = "{APPEND} mark=one"', "client": 'mode = "overlay"'}
+    config = systems.described(lab, view, **text)
+    systems.mkpxeinit(lab, "publish", "--config", config, "--loader", "pxelinux")
+    new = '[tree.pxeclient.build]\nmodules = ["dummy"]\n[[client]]\n'
+    other = f'[[client]]\nmac = "{CANARY}"\nname = "canary"\nmode = "ro"\ngeneration = "pxeclient.1"\n'
+    config.write_text(config.read_text().replace("[[client]]\n", new) + other)
+    assert "pxeclient.2 is published" in systems.mkpxeinit(lab, "publish", "--config", config)
+    site = description.read(config)
+    serve_nfs(lab, site)
+    servers.serve_dhcp(lab, "dnsmasq", site)
+    for mac, name, generation, mode in (
+        (systems.MAC, systems.NAME, "pxeclient.2", "overlay"),
+        (CANARY, "canary", "pxeclient.1", "ro"),
+    ):
+        machine = lab.machine(Machine(nics=(Nic(model="e1000", mac=mac),), guest=False))
+        report = read_report(machine, LOADER_SECONDS)
+        assert_booted(report, generation, "one", mode, root=f"{SERVER}:{view}")
+        assert report.sections["name"] == name
 
 
 @pytest.mark.long

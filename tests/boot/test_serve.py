@@ -10,6 +10,7 @@ from pxelab import SERVER, Lab, Machine, Nic, Tree
 from pxelab.namespace import Process
 from pxelab.running import RunningMachine
 from tests.boot.quick import Report, read_report, reporting_tree
+from tests.boot.test_server_config import prepare
 
 SECONDS = 120.0
 LOADER_SECONDS = 240.0
@@ -67,6 +68,7 @@ def test_serve(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
 def test_uefi_http_boot(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """The firmware loads iPXE from a URL, that its script, kernel and image: all of it by HTTP."""
     view = reporting_tree(lab, bookworm)
+    prepare(lab, view)
     serving = serve(lab, view, bookworm_image)
     machine = lab.machine(http_machine())
     check(read_report(machine, LOADER_SECONDS), view)

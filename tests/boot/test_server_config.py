@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shutil
+import sys
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,12 @@ ONE, TWO = "52:54:00:77:aa:01", "52:54:00:77:aa:02"
 UEFI = pytest.param(True, marks=pytest.mark.long)
 NAMES = {"names": "cat /proc/sys/kernel/hostname; cat /proc/cmdline"}
 ROM_SECONDS, BOOT_SECONDS = 150.0, 240.0
+
+
+def prepare(lab: Lab, view: Path) -> None:
+    """Prepare a tree with the installed command."""
+    command = Path(sys.executable).with_name("mkpxeinit")
+    lab.space.run([str(command), "prepare", "--sysroot", str(view)], timeout=120)
 
 
 def site_of(lab: Lab, view: Path, **changes: object) -> Site:
@@ -122,7 +129,9 @@ def test_uefi_grub_by_dhcpd(lab: Lab, bookworm: Tree, bookworm_image: Path) -> N
 @pytest.mark.parametrize("uefi", [False, UEFI], ids=["bios", "uefi"])
 def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi: bool) -> None:
     """The network ROM is iPXE, on BIOS and on UEFI, where the kernel's stub asks for the initrd by name."""
-    site = site_of(lab, reporting_tree(lab, bookworm))
+    view = reporting_tree(lab, bookworm)
+    prepare(lab, view)
+    site = site_of(lab, view)
     publish(site, bookworm, bookworm_image, ())
     serve(lab, "kea", site)
     machine = switch_on(lab, r"boot\.ipxe\.+ ok", uefi=uefi)
