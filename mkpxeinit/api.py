@@ -12,7 +12,8 @@ from os import PathLike
 from pathlib import Path, PurePosixPath
 
 from mkpxeinit import build, check
-from mkpxeinit.errors import MkpxeinitError, UsageError
+from mkpxeinit.errors import MkpxeinitError as MkpxeinitError  # of the package, too
+from mkpxeinit.errors import UsageError as UsageError
 from mkpxeinit.files import parse_file
 from mkpxeinit.hardware.network import BUSES
 from mkpxeinit.hardware.pci import PciClass
@@ -239,20 +240,3 @@ def _lacking(machine: check.Machine) -> Iterator[str]:
         yield machine.error
     for each in machine.findings:
         yield from map(str, each.lacking)
-
-
-__all__ = [
-    "BuiltImage",
-    "CheckedMachine",
-    "ImageEntry",
-    "ImageOptions",
-    "ImagePlan",
-    "MkpxeinitError",
-    "PlannedEntry",
-    "UsageError",
-    "build_image",
-    "check_image",
-    "plan_image",
-    "read_image",
-    "write_image",
-]

@@ -239,7 +239,7 @@ take_dhcp() {
     dhcp_useless=no dhcp_declined=no
     begin_wait
     while :; do
-        if [ ! -d "$run_dir/lease" ] || [ $round -gt 0 ] || holds_entries "$run_dir/lease"; then
+        if [ ! -d "$run_dir/lease" ] || holds_entries "$run_dir/lease"; then
             rm -rf "$run_dir/lease"
             mkdir "$run_dir/lease"
         fi

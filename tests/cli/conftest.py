@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,3 +67,12 @@ def run(tmp_path: Path) -> Run:
 def root(tmp_path: Path) -> Path:
     """A small system tree."""
     return make_tree(tmp_path / "tree", kernel_tree())
+
+
+@pytest.fixture
+def tftp() -> Iterator[Path]:
+    """A folder that everybody may enter, which pytest's are not."""
+    folder = Path(tempfile.mkdtemp(prefix="mkpxeinit-tftp-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)

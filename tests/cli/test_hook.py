@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,14 +24,6 @@ def kernel(release: str) -> dict[str, str | bytes | Link | None]:
 def remove_kernel(root: Path, release: str) -> None:
     (root / f"boot/vmlinuz-{release}").unlink()
     shutil.rmtree(root / f"lib/modules/{release}")
-
-
-@pytest.fixture
-def tftp() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="mkpxeinit-tftp-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

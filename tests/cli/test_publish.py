@@ -5,8 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,15 +15,6 @@ from tests.unit.small import RELEASE, kernel_tree, make_tree, module_bytes, modu
 
 WHEN = {"SOURCE_DATE_EPOCH": "1700000000"}
 MAC = "52:54:00:00:00:01"
-
-
-@pytest.fixture
-def tftp() -> Iterator[Path]:
-    """A folder that everybody may enter, which pytest's are not."""
-    folder = Path(tempfile.mkdtemp(prefix="mkpxeinit-tftp-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.fixture

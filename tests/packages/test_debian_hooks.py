@@ -31,6 +31,15 @@ def release_of(packages: tuple[Path, ...]) -> str:
     return name.partition("_")[0].removeprefix("linux-image-")
 
 
+def with_kernel(chroot: OpenChroot, tree: Tree, suite: str) -> tuple[Chroot, tuple[Path, ...]]:
+    """Return the tree with our hooks, and a kernel's packages that apt finds there."""
+    packages = debs.kernel(suite, FLAVOR)
+    system = chroot(tree)
+    put_ours(system, CONFIG)
+    archive(system, packages)
+    return system, packages
+
+
 def check_apt(system: Chroot, tree: Tree, packages: tuple[Path, ...]) -> None:
     """A second kernel comes, its hook fails in two ways, it goes; then the last one goes."""
     new = release_of(packages)
@@ -81,20 +90,14 @@ def check_apt(system: Chroot, tree: Tree, packages: tuple[Path, ...]) -> None:
 
 def test_apt(chroot: OpenChroot, bookworm: Tree) -> None:
     """Without the distribution's own initrd, which takes longer than all the rest."""
-    packages = debs.kernel("bookworm", FLAVOR)
-    system = chroot(bookworm)
-    put_ours(system, CONFIG)
-    archive(system, packages)
+    system, packages = with_kernel(chroot, bookworm, "bookworm")
     (system.outside / "usr/sbin/update-initramfs").unlink()
     check_apt(system, bookworm, packages)
 
 
 @pytest.mark.long
 def test_apt_of_debian_13(chroot: OpenChroot, trixie: Tree) -> None:
-    packages = debs.kernel("trixie", FLAVOR)
-    system = chroot(trixie)
-    put_ours(system, CONFIG)
-    archive(system, packages)
+    system, packages = with_kernel(chroot, trixie, "trixie")
     (system.outside / "usr/sbin/update-initramfs").unlink()
     check_apt(system, trixie, packages)
 
@@ -102,10 +105,7 @@ def test_apt_of_debian_13(chroot: OpenChroot, trixie: Tree) -> None:
 @pytest.mark.long
 def test_update_initramfs(chroot: OpenChroot, bookworm: Tree) -> None:
     """What makes the distribution's initrd anew makes ours anew, too; a kernel's script does so once."""
-    packages = debs.kernel("bookworm", FLAVOR)
-    system = chroot(bookworm)
-    put_ours(system, CONFIG)
-    archive(system, packages)
+    system, packages = with_kernel(chroot, bookworm, "bookworm")
     new = release_of(packages)
     said = installed(system, "install", f"linux-image-{FLAVOR}")
     assert said.count(f"image of kernel {new}, ") == 1 and "update-initramfs: Generating" in said
