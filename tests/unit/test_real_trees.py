@@ -136,8 +136,8 @@ def test_busybox_finds_drivers_by_modalias(chroot: Path, modalias: str, module: 
 
 
 def test_size(real: Real) -> None:
-    """As measured, 10.8 MB, and 11.02 with the oldest zstandard; much more would be worth a look."""
-    assert real.image_size < (11.2e6 if real.release.startswith("6.1.") else 13.0e6)
+    """As measured, 11.0 MB, and 11.2 with the oldest zstandard; a bound for what is chosen, not for bytes."""
+    assert real.image_size < (11.8e6 if real.release.startswith("6.1.") else 13.5e6)
 
 
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
