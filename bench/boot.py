@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import frame, peers
-from pxelab import SERVER, Lab, Machine, Nic, busyboxes, netboot
+from pxelab import SERVER, Lab, Machine, Nic, busyboxes, cpio, netboot
 from pxelab.errors import LabError
 
 EXPORT = "/netboot/pxeclient"
@@ -24,7 +24,11 @@ MODES = ("farm", "overlay", "ro", "rw")
 BOOT_SECONDS = 400.0
 OURS = "mkpxeinit"
 SMALL = "mkpxeinit, own busybox"
+BARE = "bare script"
+BARE_INIT = Path(__file__).with_name("bare-init")
 _RUN = re.compile(r"^\[ *(\d+\.\d+)\] Run /init as init process")
+# klibc's ipconfig begins an attempt; after one without an answer it begins another.
+_ATTEMPT = re.compile(r"^IP-Config: \S+ hardware address ")
 _REAL = re.compile(r"^\[ *(\d+\.\d+)\] systemd\[1\]: systemd \S+ .*running in system mode")
 
 
@@ -38,7 +42,7 @@ class Case:
     tool: str
     mode: str
     nic: str
-    image: Path
+    images: tuple[Path, ...]
     append: str
     systemds: int = 1
     pxe: bool = False
@@ -46,10 +50,14 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Seconds: from power-on to the kernel's `Run /init`, and from there to the real init's first line."""
+    """Seconds: from power-on to the kernel's `Run /init`, and from there to the real init's first line.
+
+    `lost` of the latter went by between initramfs-tools' first request for an address and its last one.
+    """
 
     power_on_to_init: float
     init_to_real: float
+    lost: float = 0.0
 
 
 def run(rounds: int) -> dict[str, Any]:
@@ -76,7 +84,8 @@ def run(rounds: int) -> dict[str, Any]:
 
 def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
     """Yield the cases of one tree; the images are made, ours in `folder`."""
-    ours, small = folder / "ours.img", folder / "small.img"
+    ours, small, bare = folder / "ours.img", folder / "small.img", folder / "bare.cpio"
+    bare.write_bytes(cpio.archive({"init": cpio.Entry(BARE_INIT.read_bytes(), 0o755)}))
     _build(tree, ours)
     _build(tree, small, "--busybox", str(busyboxes.ours()))
     where = f"nfsroot={SERVER}:{EXPORT}"
@@ -87,15 +96,15 @@ def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
     _, dracut_image = peers.dracut(tree)
     for nic in NICS:
         for mode in MODES:
-            yield Case(OURS, mode, nic, ours, f"pxeinit.mode={mode}")
-        for mode in MODES[:2]:
-            yield Case(SMALL, mode, nic, small, f"pxeinit.mode={mode}")
-        yield Case("initramfs-tools", "rw", nic, debian_image, debian)
-        yield Case("dracut", "rw", nic, dracut_image, dracut, systemds=2)
-    yield Case(OURS, "farm, by PXE", "virtio", ours, "pxeinit.mode=farm", pxe=True)
-    yield Case(SMALL, "farm, by PXE", "virtio", small, "pxeinit.mode=farm", pxe=True)
-    yield Case("initramfs-tools", "rw, by PXE", "virtio", debian_image, debian, pxe=True)
-    yield Case("dracut", "rw, by PXE", "virtio", dracut_image, dracut, systemds=2, pxe=True)
+            yield Case(OURS, mode, nic, (ours,), f"pxeinit.mode={mode}")
+        yield Case(SMALL, "farm", nic, (small,), "pxeinit.mode=farm")
+        yield Case(BARE, "farm", nic, (ours, bare), "")
+        yield Case("initramfs-tools", "rw", nic, (debian_image,), debian)
+        yield Case("dracut", "rw", nic, (dracut_image,), dracut, systemds=2)
+    yield Case(OURS, "farm, NFS 3", "virtio", (ours,), f"pxeinit.mode=farm {where},vers=3")
+    yield Case(OURS, "farm, by PXE", "virtio", (ours,), "pxeinit.mode=farm", pxe=True)
+    yield Case("initramfs-tools", "rw, by PXE", "virtio", (debian_image,), debian, pxe=True)
+    yield Case("dracut", "rw, by PXE", "virtio", (dracut_image,), dracut, systemds=2, pxe=True)
 
 
 def _build(tree: peers.BenchTree, image: Path, *options: str) -> None:
@@ -129,7 +138,7 @@ def boot(tree: peers.BenchTree, case: Case) -> Times:
         lab.ganesha({EXPORT: lab.variant(tree.path)}, read_only=False, versions=(3, 4))
         if case.pxe:
             append = f"console=ttyS0 {case.append}"
-            folder = netboot.pxelinux(lab.folder / "tftp", kernel, (case.image,), append)
+            folder = netboot.pxelinux(lab.folder / "tftp", kernel, case.images, append)
             lab.dnsmasq(
                 root_path=EXPORT, next_server=SERVER, tftp=folder.path, boot_file=folder.boot_file.lstrip("/")
             )
@@ -138,7 +147,7 @@ def boot(tree: peers.BenchTree, case: Case) -> Times:
             lab.dnsmasq(root_path=EXPORT, next_server=SERVER)
             description = Machine(
                 kernel=kernel,
-                initrd=(case.image,),
+                initrd=case.images,
                 append=case.append,
                 nics=(Nic(model=NICS[case.nic]),),
                 guest=False,
@@ -160,7 +169,8 @@ def read_times(lines: Sequence[tuple[float, str]], systemds: int = 1) -> Times:
     real = [float(found[1]) for _, text in lines if (found := _REAL.search(text))]
     if not begun or len(real) < systemds:
         raise frame.BenchError("the console lacks the kernel's `Run /init` or the first line of systemd")
-    return Times(begun[0][0], real[systemds - 1] - begun[0][1])
+    attempts = [moment for moment, text in lines if _ATTEMPT.search(text)] or [0.0]
+    return Times(begun[0][0], real[systemds - 1] - begun[0][1], attempts[-1] - attempts[0])
 
 
 def row(suite: str, case: Case, times: Sequence[Times]) -> dict[str, Any]:
@@ -168,5 +178,6 @@ def row(suite: str, case: Case, times: Sequence[Times]) -> dict[str, Any]:
     middle = Times(
         round(statistics.median(each.power_on_to_init for each in times), 2),
         round(statistics.median(each.init_to_real for each in times), 3),
+        round(statistics.median(each.lost for each in times), 2),
     )
     return {"suite": suite, "tool": case.tool, "mode": case.mode, "nic": case.nic, **asdict(middle)}

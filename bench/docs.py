@@ -141,7 +141,7 @@ def _boot(result: Result) -> tuple[str, Files]:
                 row["mode"],
                 row["nic"],
                 f"{row['power_on_to_init']:.1f}",
-                f"{row['init_to_real']:.2f}",
+                f"{row['init_to_real']:.2f}" + (f" ({row['lost']:.1f} lost)" if row["lost"] else ""),
             )
             for row in rows
         ),

@@ -31,8 +31,8 @@ def test_words_of_others_are_no_marks() -> None:
 
 
 def test_a_row_has_medians() -> None:
-    case = boot.Case("mkpxeinit", "farm", "virtio", Path("x"), "")
-    times = [boot.Times(5.0, 2.0), boot.Times(9.0, 2.25), boot.Times(6.0, 2.1)]
+    case = boot.Case("mkpxeinit", "farm", "virtio", (Path("x"),), "")
+    times = [boot.Times(5.0, 2.0), boot.Times(9.0, 2.25, 8.0), boot.Times(6.0, 2.1)]
     assert boot.row("trixie", case, times) == {
         "suite": "trixie",
         "tool": "mkpxeinit",
@@ -40,24 +40,34 @@ def test_a_row_has_medians() -> None:
         "nic": "virtio",
         "power_on_to_init": 6.0,
         "init_to_real": 2.1,
+        "lost": 0.0,
     }
 
 
+def test_what_ipconfig_lost() -> None:
+    attempt = "IP-Config: ens2 hardware address 52:54:00:77:00:01 mtu 1500 DHCP"
+    lines = [RUN, (6.0, attempt), (15.0, "IP-Config: no response after 2 secs - giving up"), (15.25, attempt)]
+    assert boot.read_times([*lines, (20.0, f"[   17.312000] {REAL}")]).lost == pytest.approx(9.25)
+    assert boot.read_times([RUN, (6.0, attempt), (20.0, f"[   17.312000] {REAL}")]).lost == 0
+
+
 def test_ratios_are_of_the_initramfs_phase_on_virtio() -> None:
-    def row(tool: str, mode: str, seconds: float, nic: str = "virtio") -> dict[str, object]:
+    def row(tool: str, mode: str, seconds: float, nic: str = "virtio", lost: float = 0) -> dict[str, object]:
         named = {"suite": "bookworm", "tool": tool, "mode": mode, "nic": nic}
-        return {**named, "power_on_to_init": 9.0, "init_to_real": seconds}
+        return {**named, "power_on_to_init": 9.0, "init_to_real": seconds, "lost": lost}
 
     rows = [
         row("mkpxeinit", "farm", 2.0),
         row("mkpxeinit", "rw", 1.5),
         row("mkpxeinit", "farm, by PXE", 2.1),
         row("mkpxeinit", "farm", 4.0, "e1000"),
-        row("initramfs-tools", "rw", 5.0),
+        row("bare script", "farm", 2.5),
+        row("initramfs-tools", "rw", 5.0, lost=1.0),
         row("dracut", "rw", 25.0),
         row("dracut", "rw, by PXE", 26.0),
     ]
     assert boot_words.ratios(rows, {"bookworm": "Debian 12", "trixie": "Debian 13"}) == (
-        "- Debian 12, mkpxeinit, farm: 0.08 × dracut (aim 0.1), 0.40 × initramfs-tools (aim 0.35)\n"
+        "- Debian 12, mkpxeinit, farm: 0.80 × bare script (aim 0.83), 0.08 × dracut (aim 0.1), "
+        "0.40 × initramfs-tools (aim 0.35; without what it lost 0.50)\n"
     )
     assert boot_words.ratios(rows[:1], {"bookworm": "Debian 12"}) == ""

@@ -58,9 +58,9 @@ def test_ratios_are_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_phases_of_a_boot_are_stacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boot = {"suite": "trixie", "tool": "mkpxeinit", "mode": "farm", "nic": "virtio"}
-    results(tmp_path, monkeypatch, boot=[boot | {"power_on_to_init": 3.0, "init_to_real": 1.0}])
+    results(tmp_path, monkeypatch, boot=[boot | {"power_on_to_init": 3.0, "init_to_real": 1.0, "lost": 0.2}])
     files = docs.generated()
-    assert "| mkpxeinit | Debian 13 | farm | virtio | 3.0 | 1.00 |" in files["benchmarks.md"]
+    assert "| mkpxeinit | Debian 13 | farm | virtio | 3.0 | 1.00 (0.2 lost) |" in files["benchmarks.md"]
     widths = [float(each) for each in re.findall(r'y="69" width="([0-9.]+)"', files["plots/boot.svg"])]
     assert widths == [345.0, 115.0]
 
