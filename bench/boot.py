@@ -25,6 +25,9 @@ BOOT_SECONDS = 400.0
 OURS = "mkpxeinit"
 SMALL = "mkpxeinit, own busybox"
 BARE = "bare script"
+# An unknown word of the command line is in init's environment. With 4.2, this kernel's READ_PLUS and the
+# server's end in a read error, and the script's machine in a panic.
+BARE_APPEND = {"bookworm": "", "trixie": "BARE_VERSION=4.1"}
 BARE_INIT = Path(__file__).with_name("bare-init")
 _RUN = re.compile(r"^\[ *(\d+\.\d+)\] Run /init as init process")
 # klibc's ipconfig begins an attempt; after one without an answer it begins another.
@@ -98,7 +101,7 @@ def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
         for mode in MODES:
             yield Case(OURS, mode, nic, (ours,), f"pxeinit.mode={mode}")
         yield Case(SMALL, "farm", nic, (small,), "pxeinit.mode=farm")
-        yield Case(BARE, "farm", nic, (ours, bare), "")
+        yield Case(BARE, "farm", nic, (ours, bare), BARE_APPEND[tree.suite])
         yield Case("initramfs-tools", "rw", nic, (debian_image,), debian)
         yield Case("dracut", "rw", nic, (dracut_image,), dracut, systemds=2)
     yield Case(OURS, "farm, NFS 3", "virtio", (ours,), f"pxeinit.mode=farm {where},vers=3")

@@ -6,7 +6,7 @@
 
 backoff_quick_rounds=3 # attempts before the first delay
 backoff_first=2        # seconds
-backoff_ceiling=60     # seconds
+backoff_ceiling=20     # seconds
 backoff_limit=$backoff_first
 backoff_delay=0
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.init.fakeroot import FakeRoot
 
-LIMITS = [2, 4, 8, 16, 32, 60, 60, 60]
+LIMITS = [2, 4, 8, 16, 20, 20, 20, 20]
 
 
 def delays(root: FakeRoot) -> list[int]:

@@ -112,7 +112,7 @@ def changed(folder: Path, name: str, old: str, new: str) -> Policy:
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
-        ("backoff.sh", "backoff_ceiling=60", "backoff_ceiling=240"),
+        ("backoff.sh", "backoff_ceiling=20", "backoff_ceiling=240"),
         ("backoff.sh", "backoff_first=2", "backoff_first=32"),
         ("backoff.sh", "backoff_quick_rounds=3", "backoff_quick_rounds=9"),
         ("backoff.sh", "local half=$((backoff_limit / 2))", "local half=$backoff_limit"),  # no jitter
@@ -137,7 +137,7 @@ def test_an_init_that_cannot_be_asked_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(frame.BenchError, match="does not say how it tries again"):
         pxeinit(tmp_path)
     with pytest.raises(frame.BenchError, match="still grow"):
-        changed(tmp_path / "init", "backoff.sh", "backoff_ceiling=60", "backoff_ceiling=60000000")
+        changed(tmp_path / "init", "backoff.sh", "backoff_ceiling=20", "backoff_ceiling=60000000")
 
 
 def test_the_committed_figures_are_those_of_this_client() -> None:
