@@ -81,19 +81,18 @@ read_release() {
 # command line does not say that it will not be used.
 start_root_modules() {
     local version=nfsv4
-    [ -z "$root_modules_pid" ] || return 0
+    [ $root_modules = unasked ] || return 0
+    root_modules=loading
     case ,$param_nfsroot,$param_root, in
         *,vers=3,* | *,nfsvers=3,* | *,v3,*) version=nfsv3 ;;
     esac
     modprobe -a -q nfs $version overlay &
     root_modules_pid=$!
 }
-root_modules_pid=
+root_modules=unasked root_modules_pid=
 
 wait_root_modules() {
-    if is_number "$root_modules_pid"; then
-        wait "$root_modules_pid"
-        root_modules_pid=done
-    fi
-    return 0
+    [ $root_modules = loading ] || return 0
+    wait "$root_modules_pid"
+    root_modules=done
 }
