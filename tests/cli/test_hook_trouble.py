@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mkpxeinit.hooks import config as settings
 from tests.cli.conftest import Hook, Run
 from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
 from tests.unit.small import RELEASE, Link, make_tree
@@ -135,6 +136,10 @@ def test_a_configuration_that_is_no_file(run: Run, root: Path, tmp_path: Path, k
     done = run("hook", "run", "--config", path, "--as-hook", "add", RELEASE)
     assert done.code == 0
     assert f"HOOK FAILED: add: {path}: " in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_configuration_there_is_nothing_to_do(tmp_path: Path) -> None:
+    assert settings.read(tmp_path / "none.toml") == settings.HookConfig()
 
 
 def test_what_is_the_same_each_time_is_counted(hook: Hook, root: Path, config: Path, tftp: Path) -> None:
