@@ -120,9 +120,15 @@ list_folder() {
     ls "$1" > /dev/null 2>&1
 }
 
-# check_listing: two large folders, whole.
+# check_listing: the tree's own folder, of which the root is made, and two large ones, whole. Something that is mounted in the
+# tree on the server (a chroot's /proc) is enough for some servers to give an error in the place of the list.
 check_listing() {
     local folder listed=0
+    if ! list_folder $nfs_root || [ $entries -eq 0 ]; then
+        tree_fault=listing
+        tree_message="/ cannot be listed: is something mounted in the tree on the server, such as /proc?"
+        return 1
+    fi
     for folder in $large_folders; do
         resolve_in_tree $nfs_root "/$folder" && [ -d "$resolved" ] || continue
         folder=$resolved

@@ -34,7 +34,8 @@ Examples:
     "--sysroot",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Tree that the image was built from; it becomes the client's root and is only read. "
+    help="Tree that the image was built from; it becomes the client's root and is only read; "
+    "what is mounted in it (a chroot's /proc) is left out. "
     "[default: a Debian 12 made by mmdebstrap and cached]",
 )
 @click.option(

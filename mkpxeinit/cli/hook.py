@@ -148,7 +148,9 @@ def run_(context: click.Context, config: Path | None, as_hook: bool) -> None:
 
 
 _RELEASE = click.argument("release", callback=parsed(lambda text: _release(text)))
-_VERBOSE = click.option("-v", "--verbose", is_flag=True, help="Say more.")
+_VERBOSE = click.option(
+    "-v", "--verbose", is_flag=True, help="Say more: also remarks that are the same each time."
+)
 
 
 @run_.command(short_help="A kernel was installed: build its images.")
@@ -197,7 +199,7 @@ def _run(
         if path is not None and not path.exists():
             raise HookError(f"{printable(path)}: no such file")
         found = settings.read(path or Path(settings.CONFIG), place)
-        outcome = work.run(found, event, before, _log)
+        outcome = work.run(found, event, before, work.Voice(_log, verbose))
         release = event.release
         if initrd is not None:
             work.write_initrd(found, release, initrd, place)

@@ -10,13 +10,36 @@ from mkpxeinit.errors import HookError, KernelError, MkpxeinitError, os_cause, p
 from mkpxeinit.hooks.config import HookConfig, HookTree, Publishing
 from mkpxeinit.hooks.state import Failure
 from mkpxeinit.image.output import sync_folder
-from mkpxeinit.kernel.release import choose_release, find_releases, find_vmlinuz, version_key
+from mkpxeinit.kernel.release import MODULES, choose_release, find_releases, find_vmlinuz, version_key
 from mkpxeinit.netboot import generation, publish, published
 from mkpxeinit.netboot.tftproot import TftpRoot
 from mkpxeinit.sysroot import Sysroot
 
-Say = Callable[[str], None]
 ACTIONS = ("add", "remove", "update")
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """Where lines go: `say` gets what was done, a line or two for each tree.
+
+    What is the same at each run, and would hide what is new, is counted; with `verbose` it is said.
+    """
+
+    say: Callable[[str], None]
+    verbose: bool = False
+
+    def __call__(self, line: str) -> None:
+        """Say it."""
+        self.say(line)
+
+    def counted(self, tree: str, remarks: list[str]) -> str:
+        """Say the remarks about a tree, or return words about their number for the end of a line."""
+        if self.verbose:
+            for each in remarks:
+                self.say(f"tree {tree}: {each}")
+        elif remarks:
+            return f" ({len(remarks)} remark{'s' if len(remarks) > 1 else ''}: mkpxeinit hook run update -v)"
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +69,7 @@ class Outcome:
         return replace(self, done=(*self.done, ("", ""), ("", release), *gone))
 
 
-def run(config: HookConfig, event: Event, open_: tuple[Failure, ...], say: Say) -> Outcome:
+def run(config: HookConfig, event: Event, open_: tuple[Failure, ...], say: Voice) -> Outcome:
     """Do for each tree what `event` asks for; a tree that fails does not keep the others from theirs.
 
     `open_` are failures of before, which an update makes good. `say` gets a line for each thing done.
@@ -99,9 +122,14 @@ def image_name(release: str) -> str:
 
 
 def bootable(sysroot: Sysroot) -> tuple[str, ...]:
-    """Return the releases of which both modules and the kernel itself are in the tree, oldest first."""
+    """Return the releases of which both modules and the kernel itself are in the tree, oldest first.
+
+    Without depmod's list the modules may be half unpacked: the package manager is still at it.
+    """
     found = []
     for release in find_releases(sysroot):
+        if not sysroot.is_file(f"{MODULES}/{release}/modules.dep"):
+            continue
         try:
             find_vmlinuz(sysroot, release)
         except KernelError:
@@ -110,14 +138,15 @@ def bootable(sysroot: Sysroot) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _add(tree: HookTree, release: str, say: Say) -> bool:
+def _add(tree: HookTree, release: str, say: Voice) -> bool:
     """Make what `release` needs; return False if the tree has no such kernel."""
     sysroot = Sysroot.open(tree.build.sysroot)
     if release not in find_releases(sysroot):
         return False
     image = _image(tree, sysroot, release, say)
     if tree.publishing:
-        wanted = tree.build.kernel_release or max(bootable(sysroot), key=version_key, default=release)
+        # If it is the newest it is wanted, and that it cannot be booted is a failure.
+        wanted = tree.build.kernel_release or max((*bootable(sysroot), release), key=version_key)
         if wanted == release:
             _publish(tree, tree.publishing, release, image, say)
         else:
@@ -125,22 +154,26 @@ def _add(tree: HookTree, release: str, say: Say) -> bool:
     return True
 
 
-def _update(tree: HookTree, again: tuple[str, ...], say: Say) -> bool:
-    """Make anew the images that are there, those that failed, and that of the kernel that clients boot."""
+def _update(tree: HookTree, again: tuple[str, ...], say: Voice) -> bool:
+    """Make anew the image of the kernel that clients boot, those that are there, and those that failed."""
     sysroot = Sysroot.open(tree.build.sysroot)
-    newest = choose_release(sysroot, tree.build.kernel_release).release
-    folder = _folder(tree, sysroot)
-    for release in find_releases(sysroot):
-        there = folder is not None and (folder / image_name(release)).is_file()
-        if release != newest and (there or release in again):
-            _image(tree, sysroot, release, say)
+    whole = max(bootable(sysroot), key=version_key, default=None)
+    newest = choose_release(sysroot, tree.build.kernel_release or whole).release
     image = _image(tree, sysroot, newest, say)
     if tree.publishing:
         _publish(tree, tree.publishing, newest, image, say)
+    folder = _folder(tree, sysroot)
+    for release in find_releases(sysroot):
+        if release == newest:
+            continue
+        if release in again:
+            _add(tree, release, say)
+        elif folder is not None and (folder / image_name(release)).is_file():
+            _image(tree, sysroot, release, say)
     return True
 
 
-def _remove(tree: HookTree, release: str, say: Say) -> bool:
+def _remove(tree: HookTree, release: str, say: Voice) -> bool:
     """Take away what was made for `release`, as far as clients can do without; return if there was any."""
     sysroot = Sysroot.open(tree.build.sysroot)
     others = tuple(each for each in bootable(sysroot) if each != release)
@@ -170,7 +203,7 @@ def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
     return tree.output
 
 
-def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Say) -> Path | None:
+def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Voice) -> Path | None:
     """Build the image of `release` if the tree is to have one in a folder; return it."""
     folder = _folder(tree, sysroot)
     if folder is None:
@@ -183,14 +216,18 @@ def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Say) -> Path | N
     if tree.strict:
         build.check_firmware(decided)
     result = build.write(decided)
+    remarks = list(decided.notes)
+    if count := len(decided.missing_firmware):
+        remarks.append(f"the tree lacks {count} firmware files that drivers of the image name")
+    more = say.counted(tree.name, remarks)
     say(
         f"tree {tree.name}: {printable(target)}: image of kernel {release}, {result.size} bytes, "
-        f"{time.monotonic() - start:.1f} s"
+        f"{time.monotonic() - start:.1f} s{more}"
     )
     return target
 
 
-def _publish(tree: HookTree, place: Publishing, release: str, image: Path | None, say: Say) -> None:
+def _publish(tree: HookTree, place: Publishing, release: str, image: Path | None, say: Voice) -> None:
     options = publish.Options(
         tftp_root=place.tftp_root,
         build=replace(tree.build, kernel_release=release),
@@ -202,15 +239,24 @@ def _publish(tree: HookTree, place: Publishing, release: str, image: Path | None
         site=place.site,
         keep=place.keep,
     )
-    outcome = publish.publish(options, lambda line: say(f"tree {tree.name}: {line}"))
+    remarks: list[str] = []
+    try:
+        outcome = publish.publish(
+            options, lambda line: say(f"tree {tree.name}: {line}"), remark=remarks.append
+        )
+    except BaseException:
+        replace(say, verbose=True).counted(tree.name, remarks)  # they may be about the cause
+        raise
+    more = say.counted(tree.name, remarks)
     what = "is published" if outcome.new else "is served already"
-    say(f"tree {tree.name}: {printable(place.tftp_root)}: {outcome.manifest.name} {what}: kernel {release}")
+    shown = printable(place.tftp_root)
+    say(f"tree {tree.name}: {shown}: {outcome.manifest.name} {what}: kernel {release}{more}")
     if outcome.removed:
         say(f"tree {tree.name}: removed: {', '.join(outcome.removed)}")
 
 
 def _replace_published(
-    tree: HookTree, place: Publishing, release: str, others: tuple[str, ...], say: Say
+    tree: HookTree, place: Publishing, release: str, others: tuple[str, ...], say: Voice
 ) -> bool:
     """Publish another kernel if clients boot `release`, which goes; return whether they did."""
     root = TftpRoot.open(place.tftp_root)

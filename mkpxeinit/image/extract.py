@@ -152,7 +152,11 @@ class _Target:
         if record.letter == "l":
             os.symlink(record.target.encode("utf-8", "surrogateescape"), name, dir_fd=parent)
         else:
-            os.mknod(name, stat.S_IFMT(record.mode) | 0o600, os.makedev(*record.device), dir_fd=parent)
+            major, minor = record.device
+            # Linux has 12 and 20 bits for them (kdev_t.h); Python says so of its own before 3.14 only.
+            if major >> 12 or minor >> 20:
+                raise OverflowError
+            os.mknod(name, stat.S_IFMT(record.mode) | 0o600, os.makedev(major, minor), dir_fd=parent)
             os.chmod(name, self._mode(record), dir_fd=parent)
         if self._owner:
             os.chown(name, record.uid, record.gid, dir_fd=parent, follow_symlinks=False)

@@ -78,31 +78,35 @@ def described(tree: Tree) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value not in (None, ())}
 
 
-def publish(options: Options, say: Say, environment: Mapping[str, str] | None = None) -> Outcome:
-    """Publish what `options` tell; `say` gets remarks, a line each.
+def publish(
+    options: Options, say: Say, environment: Mapping[str, str] | None = None, *, remark: Say | None = None
+) -> Outcome:
+    """Publish what `options` tell; `say` gets what happens, a line each.
 
+    `remark` gets what is the same at every run until somebody changes it (`say` does if it is None).
     MkpxeinitError if it cannot be done, and then the TFTP root serves what it served before.
     """
+    remark = remark or say
     root = TftpRoot.open(options.tftp_root)
     created = _time(os.environ if environment is None else environment)
     _cmdline(options)  # refused before anything is written
     with root.locked(say):
         state = switch.recover(root)
         with switch.Switch(root) as changes, root.new_folder(FOLDER) as folder:
-            made = _fill(folder, options, state, root, created, say)
+            made = _fill(folder, options, state, root, created, remark)
             found = loaders.find(Sysroot(Path("/"), ""), Sysroot.open(options.build.sysroot))
             for line in loaders.absent(found, options.loaders, root):
-                say(line)
+                remark(line)
             files: list[Staged] = []
-            for _, staged, remark in loaders.stage(root, found, options.update_loaders):
+            for _, staged, line_of_set in loaders.stage(root, found, options.update_loaders):
                 for each in staged:
                     changes.adopt(each)
                 files += staged
-                if remark:
-                    say(remark)
+                if line_of_set:
+                    remark(line_of_set)
             served = _unchanged(root, state, options, made)
             manifest = served or made
-            wanted = _next_state(state, options, manifest, say)
+            wanted = _next_state(state, options, manifest, remark)
             wanted = moves.retire(state, wanted, int(time.time()))
             commit = switch.prepare(
                 changes, state, wanted, switch.read(root, {manifest.name: manifest}), options.take_over

@@ -15,19 +15,29 @@ ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
 }
 _POLICY = b"#!/bin/sh\nexit 101\n"  # no service is started, whatever is installed
+_POLICY_FILE = "usr/sbin/policy-rc.d"
 _SOURCES = ("etc/apt/sources.list.d", "etc/apt/sources.list")
 
 
 class Chroot:
     """A view of `tree` in a laboratory, with /proc, /dev and /tmp; what happens there goes with that.
 
-    The network is the laboratory's: no archive is reached but those that are put there.
+    The network is the laboratory's: no archive is reached but those that are put there. With `copied` it
+    is no view but a copy: overlays can lie on it, and be exported.
     """
 
-    def __init__(self, lab: Lab, tree: Path) -> None:
+    def __init__(self, lab: Lab, tree: Path, *, copied: bool = False) -> None:
         """Make it."""
         self.lab = lab
-        self.view = lab.variant(tree, remove=_SOURCES, files={"usr/sbin/policy-rc.d": _POLICY})
+        if copied:
+            self.view = lab.folder / lab.name("copy")
+            lab.space.run(["cp", "-a", "--reflink=auto", str(tree), str(self.view)], timeout=300)
+            lab.space.run(["rm", "-rf", "--", *(str(self.view / name) for name in _SOURCES)])
+            policy = self.outside / _POLICY_FILE
+            policy.write_bytes(_POLICY)
+            policy.chmod(0o755)
+        else:
+            self.view = lab.variant(tree, remove=_SOURCES, files={_POLICY_FILE: _POLICY})
         (self.outside / _SOURCES[0]).mkdir()
         for kind, place in (("proc", "proc"), ("sysfs", "sys"), ("tmpfs", "tmp"), ("tmpfs", "run")):
             lab.space.run(["mount", "-t", kind, kind, str(self.view / place)])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import guest, netboot
+from .alone import alone
 from .errors import LabError
 from .lab import USER_SERVER, Lab
 from .machine import UEFI_APPEND, Machine, Nic
@@ -146,7 +147,10 @@ def run_smoke(
     power_off: float | None = None
     with Lab.open() as lab:
         folder = _published(lab, image, kernel, append, uefi)
-        lab.ganesha({EXPORT: sysroot})
+        tree, left_out = alone(lab, sysroot)
+        if left_out:
+            emit(f"what is mounted in {sysroot} is not in the client's root: {', '.join(left_out)}")
+        lab.ganesha({EXPORT: tree})
         card = Nic(model=nic, network="user", tftp=folder.path, boot_file=folder.boot_file)
         machine = lab.machine(Machine(nics=(card,), memory=memory, uefi=uefi), on_line=progress.line)
         try:

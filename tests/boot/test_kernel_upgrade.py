@@ -44,7 +44,8 @@ def test_upgrade_in_the_chroot(lab: Lab) -> None:
     )
     said = done.stdout.decode()
     print(said)
-    found = re.search(r"^mkpxeinit: tree pxeclient: /srv/tftp: pxeclient\.2 is published: kernel (\S+)$",
+    found = re.search(r"^mkpxeinit: tree pxeclient: /srv/tftp: pxeclient\.2 is published: kernel (\S+)"
+                      r"(?: \(\d+ remarks?: mkpxeinit hook run update -v\))?$",
                       said.replace("\r", ""), re.MULTILINE)  # fmt: skip
     assert found, said
     release = found[1]

@@ -24,6 +24,7 @@ class Done:
 
 
 Run = Callable[..., Done]
+Hook = Callable[..., Done]
 
 
 def command() -> str:
@@ -76,3 +77,21 @@ def tftp() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def config(tmp_path: Path, root: Path) -> Path:
+    """The configuration: images of one tree, in its boot folder."""
+    path = tmp_path / "mkpxeinit.toml"
+    path.write_text(f'[[hook.tree]]\nsysroot = "{root}"\nname = "pc"\nbuild = {{ buses = [] }}\n')
+    return path
+
+
+@pytest.fixture
+def hook(run: Run, config: Path) -> Hook:
+    """Run `hook run` with the configuration."""
+
+    def running(*words: str, **more: object) -> Done:
+        return run("hook", "run", "--config", config, *words, **more)
+
+    return running

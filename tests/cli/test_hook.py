@@ -1,57 +1,13 @@
 """`mkpxeinit hook`: what follows a kernel, what is kept when it goes wrong, and where scripts are put."""
 
 import json
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Done, Run
-from tests.unit.small import RELEASE, Link, kernel_tree, make_tree
-
-NEW = "6.2.0-1-test"
-OLD = "5.9.0-1-test"
-
-Hook = Callable[..., Done]
-
-
-def kernel(release: str) -> dict[str, str | bytes | Link | None]:
-    """Return the files of another kernel."""
-    return {name.replace(RELEASE, release): content for name, content in kernel_tree().items()}
-
-
-def remove_kernel(root: Path, release: str) -> None:
-    (root / f"boot/vmlinuz-{release}").unlink()
-    shutil.rmtree(root / f"lib/modules/{release}")
-
-
-@pytest.fixture
-def config(tmp_path: Path, root: Path) -> Path:
-    """The configuration: images of one tree, in its boot folder."""
-    path = tmp_path / "mkpxeinit.toml"
-    path.write_text(f'[[hook.tree]]\nsysroot = "{root}"\nname = "pc"\nbuild = {{ buses = [] }}\n')
-    return path
-
-
-@pytest.fixture
-def hook(run: Run, config: Path) -> Hook:
-    """Run `hook run` with the configuration."""
-
-    def running(*words: str, **more: object) -> Done:
-        return run("hook", "run", "--config", config, *words, **more)
-
-    return running
-
-
-def publishing(config: Path, tftp: Path, more: str = "") -> None:
-    config.write_text(
-        config.read_text().replace("build =", f'tftp-root = "{tftp}"\nappend = "quiet"\n{more}\nbuild =')
-    )
-
-
-def images(root: Path) -> list[str]:
-    return sorted(path.name for path in (root / "boot").glob("pxeinit-*"))
+from tests.cli.conftest import Hook, Run
+from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
+from tests.unit.small import RELEASE, Link, make_tree
 
 
 def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:

@@ -138,6 +138,17 @@ def test_listings_that_always_fail(root: FakeRoot) -> None:
     assert said.console.endswith("status 1\n")
 
 
+@pytest.mark.parametrize("does", ["entries=0", "entries=0; return 1"])
+def test_a_root_whose_own_folder_cannot_be_listed(root: FakeRoot, does: str) -> None:
+    """Its files can be opened by name all the same; the farm would be empty, and the kernel panic."""
+    plant_tree(root)
+    real = 'set -- "$1" "$1"/*; entries=$(($# - 1))'
+    broken = f'list_folder() {{ if [ "$1" = "$nfs_root" ]; then {does}; else {real}; fi; }}'
+    said = check(root, f"{broken}; check_tree")
+    assert said.startswith("listing: / cannot be listed: is something mounted in the tree on the server")
+    assert check(root).startswith("good: ")
+
+
 @pytest.mark.parametrize(
     ("getattr", "readdir", "errors"), [(0, 0, "0"), (1, 0, "1"), (0, 2, "2"), (3, 4, "7")]
 )

@@ -19,5 +19,18 @@ BUILD = (
     "xz-utils",
     "zstd",
 )
-# What autopkgtest needs in its test bed: it unpacks the source there, and makes an archive of the packages.
-TEST_BED = (*RUNTIME, "apt-utils", "dpkg-dev")
+# What the quick tests use beside that, as far as it is another one in another suite.
+QUICK = (*BUILD, "musl-tools", "shellcheck")
+# What autopkgtest needs in its test bed, where it unpacks the source and makes an archive of the packages,
+# and what debian/tests/control names beside the package and what every tree of pxelab's has.
+TEST_BED = (
+    *RUNTIME,
+    "apt-utils",
+    "dpkg-dev",
+    "ipxe-qemu",
+    "nfs-ganesha-vfs",
+    "pxelinux",
+    "qemu-system-x86",
+    "seabios",
+    "syslinux-common",
+)

@@ -11,25 +11,13 @@ import pytest
 
 from pxelab import Lab, trees
 from pxelab.chroot import Chroot
-from tests.packages.conftest import put_ours
-from tests.packages.places import BUILD
+from tests.packages.conftest import ROOT, put_ours
+from tests.packages.places import QUICK
 
 SECONDS = 1500.0
 # What needs this machine's own packages, root's namespaces or the network is for the other groups.
 CHOICE = "not tree and not slow and not long and not newest and not boot"
-LEFT_OUT = (
-    "--ignore=tests/cli/test_wheel.py",  # pip and the network
-    # What is not in these systems: musl, shellcheck.
-    "--deselect=tests/unit/test_libraries.py::test_every_mix_of_rpath_and_runpath[musl]",
-    "--deselect=tests/unit/test_libraries.py::test_as_musl_finds_them",
-    "--deselect=tests/unit/test_dropins.py::test_the_page_is_right",
-    # kmod 34 passes over a dangling link; older ones, and we, let it hide its like in other folders.
-    "--deselect=tests/unit/test_modprobed.py::test_folders_and_what_hides",
-    # Its oracle is a busybox with the applets of Debian 12's; newer ones have one named `install`.
-    "--deselect=tests/unit/test_busybox.py::test_the_list_is_what_the_client_uses",
-    # Python 3.14 leaves it to the kernel to refuse a device number: the same error in other words.
-    "--deselect=tests/unit/test_extract.py::test_devices_and_owners_that_there_are_not",
-)
+LEFT_OUT = ("--ignore=tests/cli/test_wheel.py",)  # pip and the network
 # Loaders are data: this machine's.
 LOADERS = ("PXELINUX", "syslinux", "grub", "shim", "ipxe")
 
@@ -42,18 +30,18 @@ LOADERS = ("PXELINUX", "syslinux", "grub", "shim", "ipxe")
     ],
 )
 def test_with_the_packages_of(lab: Lab, suite: str) -> None:
-    system = Chroot(lab, trees.chroot(suite, BUILD).path)
+    system = Chroot(lab, trees.chroot(suite, QUICK).path)
     put_ours(system, "", hooks=False)
     (system.outside / "etc/mkpxeinit.toml").unlink()
-    system.run("cp", "-R", "/opt/mkpxeinit/tests", "/opt/mkpxeinit/pyproject.toml", "/srv")
-    for name in ("mkpxeinit", "qemu", "init", "busybox-configs", "packaging", "docs", "bench", "README.md"):
-        system.run("ln", "-s", f"/opt/mkpxeinit/{name}", f"/srv/{name}")
+    # The checkout as one tree, which tests may write to; nothing of it leaves the laboratory.
+    system.bind(lab.variant(ROOT), "/srv")
     words = ["python3", "-B", "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider", "-m", CHOICE]
     words += LEFT_OUT
     for name in LOADERS:
         if (folder := Path("/usr/lib") / name).is_dir():
             system.bind(folder, str(folder))
     system.run("ln", "-s", "/usr/bin/python3", "/usr/local/bin/python")
+    system.run("ln", "-s", "/usr/local/bin/mkpxeinit", "/usr/bin/mkpxeinit")  # beside Python, as by a package
     environment = {"PYTHONPATH": "/srv:/srv/qemu", "MKPXEINIT": "/usr/local/bin/mkpxeinit"}
     script = 'cd /srv && exec "$@" tests/unit tests/cli 2>&1'
     done = system.run("sh", "-c", script, "sh", *words, timeout=SECONDS, check=False, environment=environment)

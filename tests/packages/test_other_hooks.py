@@ -209,9 +209,15 @@ def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) ->
     assert "HOOK FAILED: add: /etc/mkpxeinit.toml: not TOML" in said
     assert (system.outside / f"boot/pxeinit-{second}.img").read_bytes() == before
     (system.outside / "etc/mkpxeinit.toml").write_text(CONFIG)
-    # The package goes; the tree has another kernel, which gets an image first.
-    said = pacman.run("-R", "linux")
-    assert f"pxeinit-{second}.img is removed" in said
+    # Another kernel comes in the transaction that upgrades this one: the hook is called once, with both.
+    third, lts = "6.4.0-arch1-1", "6.1.9-1-lts"
+    upgrade = package(tmp_path, "linux", "6.4.0-1", kernel_files(third))
+    said = pacman.run("-U", upgrade, package(tmp_path, "linux-lts", "6.1.9-1", kernel_files(lts)))
+    assert said.count("Building network-boot images...") == 1
+    assert images(system) == [f"pxeinit-{lts}.img", f"pxeinit-{third}.img"]
+    # Both go at once; the tree has another kernel, which gets an image first.
+    said = pacman.run("-R", "linux", "linux-lts")
+    assert f"pxeinit-{third}.img is removed" in said and f"pxeinit-{lts}.img is removed" in said
     assert images(system) == [f"pxeinit-{bookworm.release}.img"]
 
 

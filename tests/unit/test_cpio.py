@@ -92,10 +92,14 @@ def test_names_do_not_depend_on_the_locale(tmp_path: Path, locale: str) -> None:
     assert os.fsencode((tmp_path / "out/l").readlink()) == name
 
 
+# (Debian 12's Hypothesis has these older names of the arguments only.)
+NAMES = st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"])
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     st.dictionaries(
-        st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60)
+        st.text(NAMES, min_size=1, max_size=60)
         .filter(lambda name: name not in (".", "..", "TRAILER!!!") and len(name.encode()) < 200),
         st.binary(max_size=5000),
         max_size=8,

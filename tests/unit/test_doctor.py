@@ -128,6 +128,8 @@ def test_debian_has_the_packages() -> None:
         for need in needs
         for name in (need.packages.get("debian") or "").split()
     }
+    if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
+        pytest.skip("apt has no lists")
     said = subprocess.run(
         ["apt-cache", "show", "--no-all-versions", *sorted(names)],
         capture_output=True,
@@ -137,6 +139,4 @@ def test_debian_has_the_packages() -> None:
     known = {
         line.removeprefix("Package: ") for line in said.stdout.splitlines() if line.startswith("Package: ")
     }
-    if not known:
-        pytest.skip("apt has no lists")
     assert names - known == set()

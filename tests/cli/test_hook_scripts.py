@@ -1,0 +1,183 @@
+"""The hook scripts with a stand-in for mkpxeinit: what they ask of it, and what they make of its exit code.
+
+Real package managers call them in tests/packages; here is every case that these do not bring about.
+"""
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mkpxeinit import resources
+
+TOP = resources.folder("packaging/hooks")
+POSTINST = "debian/etc/kernel/postinst.d/zz-mkpxeinit"
+POSTRM = "debian/etc/kernel/postrm.d/zz-mkpxeinit"
+UPDATE = "debian/etc/initramfs/post-update.d/mkpxeinit"
+INSTALL = "kernel-install/usr/lib/kernel/install.d/55-mkpxeinit.install"
+ALPM = "arch/usr/share/libalpm/scripts/mkpxeinit-hook"
+ALPINE = "alpine/etc/kernel-hooks.d/90-mkpxeinit.hook"
+STAND_IN = """#!/bin/sh
+printf '%s\\n' "$*" >>"$ASKED"
+[ "$(cat)" = "" ] || echo "stdin is not empty" >>"$ASKED"
+echo said
+exit "${CODE:-0}"
+"""
+
+
+@dataclass(frozen=True)
+class Stand:
+    """A folder with the stand-in as the only mkpxeinit."""
+
+    folder: Path
+
+    def call(
+        self,
+        script: str,
+        *words: str,
+        stdin: str = "",
+        code: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[int, list[str]]:
+        """Run a script; return its exit code and what it asked for."""
+        asked = self.folder / "asked"
+        asked.unlink(missing_ok=True)
+        done = subprocess.run(
+            ["/bin/sh", TOP / script, *words],
+            env={
+                "PATH": f"{self.folder}:/usr/bin:/bin",
+                "ASKED": str(asked),
+                "CODE": str(code),
+                **(environment or {}),
+            },
+            input=stdin.encode(),
+            capture_output=True,
+            check=False,
+            timeout=20,
+        )
+        assert done.stdout == b""  # what package managers read from some of them
+        return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+
+
+@pytest.fixture
+def stand(tmp_path: Path) -> Stand:
+    program = tmp_path / "mkpxeinit"
+    program.write_text(STAND_IN)
+    program.chmod(0o755)
+    return Stand(tmp_path)
+
+
+ADD, REMOVE = "hook run --as-hook add -- 6.1", "hook run --as-hook remove -- 6.1"
+
+
+@pytest.mark.parametrize(
+    ("script", "parameters", "asked"),
+    [
+        (POSTINST, None, [ADD]),
+        (POSTINST, "configure", [ADD]),
+        (POSTINST, "configure 6.0", [ADD]),
+        (POSTINST, "'configure' '6.0'", [ADD]),
+        (POSTINST, "abort-upgrade 6.0", []),
+        (POSTINST, "configured", []),
+        (POSTRM, None, [REMOVE]),
+        (POSTRM, "remove", [REMOVE]),
+        (POSTRM, "'remove'", [REMOVE]),
+        (POSTRM, "purge", []),
+        (POSTRM, "upgrade 6.2", []),
+        (POSTRM, "'failed-upgrade' '6.0'", []),
+        (UPDATE, None, [ADD]),
+        (UPDATE, "configure 6.0", []),  # postinst.d does it
+    ],
+)
+def test_debian(stand: Stand, script: str, parameters: str | None, asked: list[str]) -> None:
+    environment = {} if parameters is None else {"DEB_MAINT_PARAMS": parameters}
+    assert stand.call(script, "6.1", "/boot/vmlinuz-6.1", environment=environment) == (0, asked)
+
+
+GENERATOR = {
+    "KERNEL_INSTALL_INITRD_GENERATOR": "mkpxeinit",
+    "KERNEL_INSTALL_LAYOUT": "bls",
+    "KERNEL_INSTALL_STAGING_AREA": "/staging",
+}
+WITH_INITRD = "hook run --as-hook add --initrd /staging/initrd -- 6.1"
+KERNEL = ("add", "6.1", "/boot/entry", "/boot/vmlinuz-6.1")
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "asked"),
+    [
+        (KERNEL, {}, [ADD]),
+        (KERNEL, {"KERNEL_INSTALL_VERBOSE": "1"}, ["hook run --as-hook add --verbose -- 6.1"]),
+        (KERNEL, GENERATOR, [WITH_INITRD]),
+        (KERNEL, GENERATOR | {"KERNEL_INSTALL_LAYOUT": "uki"}, [WITH_INITRD]),
+        (KERNEL, GENERATOR | {"KERNEL_INSTALL_LAYOUT": "other"}, [ADD]),
+        (KERNEL, GENERATOR | {"KERNEL_INSTALL_STAGING_AREA": ""}, [ADD]),
+        (KERNEL, GENERATOR | {"KERNEL_INSTALL_INITRD_GENERATOR": "dracut"}, [ADD]),
+        # A unified kernel image has its own; so has who names one.
+        (KERNEL, GENERATOR | {"KERNEL_INSTALL_IMAGE_TYPE": "uki"}, [ADD]),
+        ((*KERNEL, "/boot/mine"), GENERATOR, [ADD]),
+        (("remove", "6.1", "/boot/entry"), GENERATOR, [REMOVE]),
+        (("inspect", "6.1"), GENERATOR, []),
+        ((), {}, []),
+    ],
+)
+def test_kernel_install(
+    stand: Stand, words: tuple[str, ...], environment: dict[str, str], asked: list[str]
+) -> None:
+    assert stand.call(INSTALL, *words, environment=environment) == (0, asked)
+
+
+def test_alpm(stand: Stand) -> None:
+    paths = "usr/lib/modules/6.1/vmlinuz\nusr/lib/modules/6.2/vmlinuz\n"
+    every = [ADD, "hook run --as-hook add -- 6.2"]
+    assert stand.call(ALPM, "add", stdin=paths) == (0, every)
+    assert stand.call(ALPM, "update", stdin="usr/bin/busybox\n") == (0, ["hook run --as-hook update"])
+    # The second has its turn though the first failed.
+    assert stand.call(ALPM, "remove", stdin=paths, code=10) == (
+        1,
+        [each.replace("add", "remove") for each in every],
+    )
+
+
+def test_alpine(stand: Stand) -> None:
+    add, remove = "hook run --as-hook add -- 2-lts", "hook run --as-hook remove -- 1-lts"
+    assert stand.call(ALPINE, "lts", "2", "1") == (0, [add, remove])
+    assert stand.call(ALPINE, "lts", "2", "") == (0, [add])
+    assert stand.call(ALPINE, "lts", "2", "2") == (0, [add])  # the same version again
+    assert stand.call(ALPINE, "lts", "", "1") == (0, [remove])
+    assert stand.call(ALPINE, "lts", "2", "1", code=10) == (1, [add, remove])
+
+
+CALLS: list[tuple[str, tuple[str, ...], str]] = [
+    (POSTINST, ("6.1",), ""),
+    (POSTRM, ("6.1",), ""),
+    (UPDATE, ("6.1", "/boot/initrd.img"), ""),
+    (INSTALL, KERNEL, ""),
+    (ALPM, ("add",), "usr/lib/modules/6.1/vmlinuz\n"),
+    (ALPM, ("update",), "usr/bin/busybox\n"),
+    (ALPINE, ("lts", "1", ""), ""),
+]
+
+
+@pytest.mark.parametrize(("script", "words", "stdin"), CALLS, ids=[f"{row[0]} {row[1][0]}" for row in CALLS])
+def test_package_managers_are_stopped_by_our_own_code_alone(
+    stand: Stand, script: str, words: tuple[str, ...], stdin: str
+) -> None:
+    """1: Python is half upgraded; 2: wrong usage; 126, 127: it cannot be started; 137: it was killed."""
+    for code in (0, 1, 2, 126, 127, 137):
+        assert stand.call(script, *words, stdin=stdin, code=code)[0] == 0, code
+    assert stand.call(script, *words, stdin=stdin, code=10)[0] == 1
+    program = stand.folder / "mkpxeinit"
+    program.write_text("#!/no/such/interpreter\n")
+    assert stand.call(script, *words, stdin=stdin) == (0, [])
+    program.unlink()
+    assert stand.call(script, *words, stdin=stdin) == (0, [])
+
+
+def test_every_script_is_here() -> None:
+    scripts = {path for path in TOP.rglob("*") if path.is_file() and path.suffix != ".hook"}
+    assert {TOP / row[0] for row in CALLS} - {TOP / ALPINE} == scripts
+    assert all(os.access(TOP / row[0], os.X_OK) for row in CALLS)
