@@ -42,7 +42,7 @@ def drawn(plot: Path) -> tuple[list[str], list[str]]:
 
 
 def check_plot(plot: Path, steps: list[str]) -> None:
-    """Each step has its row, in this order; what was before the client and came after it differs in colour."""
+    """Each step has its row, in this order; what was before and after the client differs in colour."""
     words, colours = drawn(plot)
     places = [next(n for n, word in enumerate(words) if word.startswith(step)) for step in steps]
     assert places == sorted(places)
