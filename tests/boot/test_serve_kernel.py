@@ -18,7 +18,7 @@ from mkpxeinit.netboot import loaders
 from pxelab import SERVER, Lab, Machine, trees
 from pxelab.running import RunningMachine
 from tests.boot.conftest import BuildImage
-from tests.unit.small import kernel_tree, make_tree
+from tests.unit.small import served_tree
 
 pytestmark = pytest.mark.long
 
@@ -91,17 +91,6 @@ def server(lab: Lab, build_image: BuildImage, tmp_path: Path) -> RunningMachine:
     machine.check("systemctl is-system-running --wait || true", RUNNING_SECONDS)
     machine.check(SET_UP, 60)
     return machine
-
-
-def served_tree(folder: Path) -> Path:
-    """What a client's root has at least."""
-    made = make_tree(folder, kernel_tree())
-    (made / "sbin").mkdir(exist_ok=True)
-    (made / "sbin/init").unlink(missing_ok=True)
-    (made / "sbin/init").write_bytes(b"#!/bin/sh\n")
-    (made / "sbin/init").chmod(0o755)
-    made.chmod(0o755)
-    return made
 
 
 def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
