@@ -23,7 +23,7 @@ from pxelab.running import RunningMachine
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/tutorial.md").read_text()
-COMMAND_SECONDS, READY_SECONDS, BOOT_SECONDS = 900.0, 90.0, 300.0
+COMMAND_SECONDS, READY_SECONDS, BOOT_SECONDS = 900.0, 90.0, 600.0
 # Clients that come up at a time, on two processors, and the MiB of each: ten are on in the end.
 AT_ONCE, MEMORY = 3, 512
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
