@@ -32,7 +32,7 @@ test: setup
 
 test-all: setup
 	@tools/setup oldest
-	@tools/test quick oldest boot newest matrix
+	@tools/test quick oldest oldest-trees boot newest matrix
 
 test-quick: setup
 	@tools/test quick

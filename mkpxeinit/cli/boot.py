@@ -131,7 +131,7 @@ def command(
     except LabError as error:
         raise MkpxeinitError(str(error)) from error
     if as_json:
-        click.echo(json.dumps(_object(result), indent=2))
+        click.echo(json.dumps(as_object(result), indent=2))
     else:
         for line in report(result):
             click.echo(line)
@@ -160,10 +160,10 @@ def steps(image: Path, seen: Sequence[tuple[str, float]]) -> Timeline:
     return Timeline(f"boot of {image.name}", total, tuple(made))
 
 
-def _object(result: "SmokeResult") -> dict[str, object]:
+def as_object(result: "SmokeResult") -> dict[str, object]:
     """Return what docs/reference.md describes: all that the smoke test has seen."""
     phases = [{"name": each.name, "seconds": round(each.time, 3)} for each in result.phases]
-    return {**asdict(result), "phases": phases}
+    return {**asdict(result), "phases": phases, "log": None if result.log is None else str(result.log)}
 
 
 def _default_tree() -> Path:

@@ -1,11 +1,9 @@
 """/etc/exports.d/*.exports of the kernel's NFS server: exports(5)."""
 
 from mkpxeinit.netboot.bootfile import head
+from mkpxeinit.netboot.exported import options
 from mkpxeinit.netboot.nfs import exports
 from mkpxeinit.netboot.site import Site
-
-# root's files are to be root's on the clients, too; a whole tree needs no check of its parents.
-_OPTIONS = "no_root_squash,no_subtree_check,sync"
 
 
 def configuration(site: Site) -> str:
@@ -13,8 +11,8 @@ def configuration(site: Site) -> str:
     lines = []
     for export in exports(site):
         who = [
-            *(f"{each}(rw,{_OPTIONS})" for each in export.writers),
-            *(f"{each}(ro,{_OPTIONS})" for each in export.readers),
+            *(f"{each}({options('rw', export.path)})" for each in export.writers),
+            *(f"{each}({options('ro', export.path)})" for each in export.readers),
         ]
         lines.append(f"{export.path} {' '.join(who)}")
     return head("The kernel's NFS server") + "".join(f"{line}\n" for line in lines)

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from mkpxeinit.errors import ServerError
-from mkpxeinit.netboot import ganesha, nfs
+from mkpxeinit.netboot import exported, ganesha, nfs
 from mkpxeinit.netboot.probe import rpc
 from mkpxeinit.netboot.probe.wire import ProbeError
 from mkpxeinit.netboot.serve_process import Guard, Server, program, run, search
@@ -19,7 +19,6 @@ _RPCBIND = (Path("/run/rpcbind"), Path("/run/rpcbind.lock"), Path("/run/rpcbind.
 _BLKID = (Path("/run/blkid"),)  # the cache of libblkid, by which Ganesha finds file systems
 _THREADS = "8"
 _READY_SECONDS = 30.0
-_OPTIONS = "no_root_squash,no_subtree_check,sync"
 # Without clients from before its start there is nothing to wait for; the grace period is 90 s.
 _GRACE = ("NFSV4 {\n", "NFSV4 {\n    Graceless = true;\n")
 
@@ -168,5 +167,5 @@ def _kernel(site: Site, folder: Path, stack: ExitStack, guard: Guard) -> list[Se
                     continue
                 where = f"{client}:{export.path}"
                 stack.callback(run, ["exportfs", "-u", where])
-                run(["exportfs", "-o", f"{access},{_OPTIONS}", where])
+                run(["exportfs", "-o", exported.options(access, export.path), where])
     return servers

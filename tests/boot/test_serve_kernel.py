@@ -18,7 +18,7 @@ from mkpxeinit.netboot import loaders
 from pxelab import SERVER, Lab, Machine, trees
 from pxelab.running import RunningMachine
 from tests.boot.conftest import BuildImage
-from tests.unit.small import kernel_tree, make_tree
+from tests.unit.small import served_tree
 
 pytestmark = pytest.mark.long
 
@@ -35,14 +35,16 @@ PACKAGES = (
 SERVED = "/run/served/pc"
 COMMAND = "env PYTHONPATH=/opt/mkpxeinit TMPDIR=/run python3 -m mkpxeinit"
 INSIDE = "ip netns exec client"
-# The kernel's server exports what has a device: here a disk in a file.
+# The kernel's server knows what has a device: here a disk in a file. /run is a tmpfs, which has none.
+PLAIN = "/run/plain/pc"
 SET_UP = f"""
 set -e
 truncate -s 96M /run/disk
 mkfs.ext4 -q /run/disk
-mkdir /run/served /run/mounted
+mkdir /run/served /run/mounted /run/plain
 mount -o loop /run/disk /run/served
 tar -C /run/served -xf /opt/served.tar
+tar -C /run/plain -xf /opt/served.tar
 ip netns add client
 ip link add s0 type veth peer name c0 netns client
 ip addr add 10.78.0.1/24 dev s0
@@ -91,17 +93,6 @@ def server(lab: Lab, build_image: BuildImage, tmp_path: Path) -> RunningMachine:
     return machine
 
 
-def served_tree(folder: Path) -> Path:
-    """What a client's root has at least."""
-    made = make_tree(folder, kernel_tree())
-    (made / "sbin").mkdir(exist_ok=True)
-    (made / "sbin/init").unlink(missing_ok=True)
-    (made / "sbin/init").write_bytes(b"#!/bin/sh\n")
-    (made / "sbin/init").chmod(0o755)
-    made.chmod(0o755)
-    return made
-
-
 def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
     member.uid = member.gid = 0
     member.uname = member.gname = ""
@@ -109,10 +100,10 @@ def as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
 
 
 @contextmanager
-def serving(machine: RunningMachine, words: str) -> Iterator[str]:
+def serving(machine: RunningMachine, words: str, tree: str) -> Iterator[str]:
     """Serve as long as the block runs, then interrupt it; yield what it said until it was ready."""
     # What a shell starts in the background ignores it otherwise.
-    serve = f"serve --interface s0 --sysroot {SERVED} --http-port 0 {words}"
+    serve = f"serve --interface s0 --sysroot {tree} --http-port 0 {words}"
     command = f"env --default-signal=INT {COMMAND} {serve}"
     machine.check(f"(setsid {command} > /run/serve.out 2>&1; echo $? > /run/serve.status) & true")
     end = time.monotonic() + SERVE_SECONDS
@@ -129,7 +120,7 @@ def serving(machine: RunningMachine, words: str) -> Iterator[str]:
     assert machine.check("cat /run/serve.status; rm /run/serve.status") == "0"
 
 
-def look(machine: RunningMachine) -> None:
+def look(machine: RunningMachine, tree: str) -> None:
     """Ask as a client, and be one, by each version."""
     done = machine.guest(f"{INSIDE} {COMMAND} verify-server --interface c0 --arch bios --json", 120)
     findings = json.loads(done.stdout)["findings"]
@@ -137,7 +128,7 @@ def look(machine: RunningMachine) -> None:
     of_nfs = [each["text"] for each in findings if each["part"] == "nfs"]
     assert of_nfs == ["exported, and a tree to boot from, by NFS 4.2, 4.1, 4.0, 3"]
     for version in ("4.2", "4.0", "3,nolock"):
-        mount = f"mount -t nfs -o ro,vers={version} 10.78.0.1:{SERVED} /run/mounted"
+        mount = f"mount -t nfs -o ro,vers={version} 10.78.0.1:{tree} /run/mounted"
         # A server that waits for clients from before its start keeps the first opening waiting, 90 s long.
         read = machine.check(f"{INSIDE} sh -c '{mount} && head -c 2 /run/mounted/sbin/init'", 40)
         assert read == "#!"
@@ -148,16 +139,17 @@ def test_serve_with_the_kernels_server(server: RunningMachine) -> None:
     server.check(STOP)
     before = server.check(STATE)
     assert before.startswith("no server\n")
-    with serving(server, "--nfs kernel") as said:
+    with serving(server, "--nfs kernel", SERVED) as said:
         assert f"NFS: the kernel exports {SERVED}" in said
-        look(server)
+        look(server, SERVED)
     assert server.check(STATE) == before
 
     server.check("mkdir /run/served/own && systemctl start nfs-server && rpc.nfsd 3")
     server.check("exportfs -o ro,no_subtree_check 10.99.0.0/24:/run/served/own")
     before = server.check(STATE)
     assert before.startswith("3\n/run/served/own")
-    with serving(server, "") as said:
-        assert f"NFS: the kernel exports {SERVED}" in said
-        look(server)
+    with serving(server, "", PLAIN) as said:
+        assert f"NFS: the kernel exports {PLAIN}" in said
+        assert ",fsid=" in server.check("cat /var/lib/nfs/etab")
+        look(server, PLAIN)
     assert server.check(STATE) == before

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.forked import SECONDS, Forked, fits
 from tests.unit.small import kernel_tree, make_tree
 
 
@@ -25,6 +26,7 @@ class Done:
 
 Run = Callable[..., Done]
 Hook = Callable[..., Done]
+ENVIRONMENT = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
 
 
 def command() -> str:
@@ -36,28 +38,39 @@ def command() -> str:
     return found
 
 
+@pytest.fixture(scope="session")
+def forked() -> Iterator[Forked]:
+    """What most commands are run by."""
+    waiting = Forked(ENVIRONMENT)
+    yield waiting
+    waiting.close()
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    """Run mkpxeinit with arguments in an empty folder and a clean environment."""
+def run(tmp_path: Path, forked: Forked) -> Run:
+    """Run mkpxeinit with arguments in an empty folder and a clean environment.
+
+    `prefix` are words before it. A command is a process of its own, but begins as a fork, which saves
+    Python's start, unless another mkpxeinit is tested, `fresh` asks for it, or variables or words before it
+    need it.
+    """
     folder = tmp_path / "cwd"
     folder.mkdir()
 
     def runner(
-        *arguments: str | Path, env: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+        *arguments: str | Path,
+        env: Mapping[str, str] | None = None,
+        prefix: tuple[str, ...] = (),
+        fresh: bool = False,
     ) -> Done:
+        own = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "XDG_STATE_HOME": str(tmp_path / "xdg-state")}
+        environment = ENVIRONMENT | own | dict(env or {})
+        words = [*prefix, command(), *map(str, arguments)]
+        if not (fresh or prefix or "MKPXEINIT" in os.environ) and fits(env or {}):
+            code, stdout, stderr = forked.run(words, folder, environment)
+            return Done(code, stdout, stderr.decode())
         done = subprocess.run(
-            [*prefix, command(), *map(str, arguments)],
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "LC_ALL": "C",
-                "XDG_CACHE_HOME": str(tmp_path / "xdg"),
-                "XDG_STATE_HOME": str(tmp_path / "xdg-state"),
-            }
-            | dict(env or {}),
-            capture_output=True,
-            check=False,
-            timeout=120,
+            words, cwd=folder, env=environment, capture_output=True, check=False, timeout=SECONDS
         )
         return Done(done.returncode, done.stdout, done.stderr.decode())
 

@@ -112,7 +112,7 @@ def test_default_compressor(run: Run, root: Path, tmp_path: Path, config: str, m
 
 def test_version_loads_little(run: Run) -> None:
     """`--version` is quick because no verb and no reader of archives, ELF or zstd is imported for it."""
-    done = run("--version")
+    done = run("--version", fresh=True)
     assert (done.code, done.stdout, done.stderr) == (0, b"mkpxeinit 0.1.0\n", "")
     script = (
         "import sys\nfrom mkpxeinit.cli import main\nmain.run(['--version'])\n"
@@ -128,6 +128,7 @@ def test_version_loads_little(run: Run) -> None:
 
 
 def test_help_of_every_verb(run: Run) -> None:
+    """Each in a fresh process: it imports what it needs by itself."""
     text = run("--help").stdout.decode()
     verbs = re.findall(r"^  ([\w-]+)  ", text.partition("Verbs:")[2], re.MULTILINE)
     assert verbs == [
@@ -136,7 +137,7 @@ def test_help_of_every_verb(run: Run) -> None:
         *("busybox", "boot", "timeline", "doctor"),
     ]
     for verb in verbs:
-        done = run(verb, "--help")
+        done = run(verb, "--help", fresh=True)
         assert done.code == 0 and b"Examples:" in done.stdout
 
 

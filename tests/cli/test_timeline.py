@@ -1,10 +1,12 @@
 """`mkpxeinit timeline`, and the timeline of a boot."""
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree
 
-from mkpxeinit.cli.boot import steps
+from mkpxeinit.cli.boot import as_object, steps
 from mkpxeinit.timeline import Step
+from pxelab.smoke import Phase, SmokeResult
 from tests.cli.conftest import Run
 
 STATE = "phase.early=1.00\nphase.switch=2.00\nhandover=2.50\n"
@@ -48,3 +50,17 @@ def test_a_plot_nowhere_is_wrong_usage(run: Run, tmp_path: Path) -> None:
     (tmp_path / "image").touch()
     done = run("boot", tmp_path / "image", "--timeline", tmp_path / "none/plot.svg")
     assert done.code == 2 and done.stderr.startswith("mkpxeinit: --timeline ")
+
+
+def test_a_boot_as_json() -> None:
+    phases = (Phase("firmware", 0.12345), Phase("kernel", 9.0))
+    found = json.loads(json.dumps(as_object(SmokeResult(False, "why", phases, log=Path("a/console.log")))))
+    assert found == {
+        "ok": False,
+        "reason": "why",
+        "phases": [{"name": "firmware", "seconds": 0.123}, {"name": "kernel", "seconds": 9.0}],
+        **dict.fromkeys(("system_state", "failed_units", "mounts", "client_state", "login_line"), ""),
+        "power_off_seconds": None,
+        "log": "a/console.log",
+    }
+    assert as_object(SmokeResult(True, "", phases))["log"] is None

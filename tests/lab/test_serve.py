@@ -14,7 +14,7 @@ from pxelab import Lab
 from pxelab.namespace import Process
 from pxelab.udhcpd import Udhcpd, UdhcpdSettings
 from tests.lab.verifying import Client, wired
-from tests.unit.small import kernel_tree, make_tree
+from tests.unit.small import served_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a laboratory needs root")
 
@@ -31,14 +31,7 @@ def client() -> Iterator[Client]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    made = make_tree(tmp_path / "pc", kernel_tree())
-    made.chmod(0o755)
-    for name in ("sbin", "usr/sbin"):
-        (made / name).mkdir(parents=True, exist_ok=True)
-    (made / "sbin/init").unlink(missing_ok=True)
-    (made / "sbin/init").write_bytes(b"#!/bin/sh\n")
-    (made / "sbin/init").chmod(0o755)
-    return made
+    return served_tree(tmp_path / "pc")
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,14 @@ def kernel_tree(release: str = RELEASE, lib: str = "lib") -> dict[str, str | byt
     return tree
 
 
+def served_tree(folder: Path) -> Path:
+    """Make what a client's root has at least: a kernel, and an init that everybody may read."""
+    made = make_tree(folder, kernel_tree() | {"sbin/init": b"#!/bin/sh\n", "usr/sbin": None})
+    made.chmod(0o755)
+    (made / "sbin/init").chmod(0o755)
+    return made
+
+
 def archives(image: bytes) -> list[bytes]:
     """Return the newc archives of `image`, as the kernel finds them: zeros between them are skipped."""
     found = []

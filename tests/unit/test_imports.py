@@ -31,6 +31,7 @@ ROWS = (
     ("netboot.values", "netboot.parts", "netboot.consistency", "netboot.site"),
     ("netboot.menu", "netboot.entries", "netboot.table", "netboot.description"),
     ("netboot.bootfile", "netboot.pxelinux", "netboot.grub", "netboot.ipxe", "netboot.nfs"),
+    ("netboot.exported",),
     ("netboot.dnsmasq", "netboot.dhcpd", "netboot.kea", "netboot.exports", "netboot.ganesha"),
     ("netboot.tftpd", "netboot.nginx", "netboot.writers", "netboot.place"),
     ("netboot.tftproot", "netboot.generation", "netboot.published", "netboot.moves", "netboot.menus"),

@@ -29,12 +29,10 @@ def _skip_attributes(cursor: Xdr) -> None:
         _attributes(cursor)
 
 
-class Mount:
-    """The server's MOUNT service: handles of exports, and their list."""
+class _Connected:
+    """Has a connection, which is closed at its end."""
 
-    def __init__(self, address: str, port: int, seconds: float) -> None:
-        """Connect. Raises ProbeError."""
-        self._wire = Connection(address, port, rpc.MOUNT, 3, seconds)
+    _wire: Connection
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -45,6 +43,14 @@ class Mount:
     ) -> None:
         """Close the connection."""
         self._wire.__exit__(kind, error, trace)
+
+
+class Mount(_Connected):
+    """The server's MOUNT service: handles of exports, and their list."""
+
+    def __init__(self, address: str, port: int, seconds: float) -> None:
+        """Connect. Raises ProbeError."""
+        self._wire = Connection(address, port, rpc.MOUNT, 3, seconds)
 
     def handle(self, path: str) -> bytes:
         """Return the handle of an export, and take the entry in the server's list back. Raises ProbeError."""
@@ -72,7 +78,7 @@ class Mount:
         return tuple(found)
 
 
-class Nfs3:
+class Nfs3(_Connected):
     """An export."""
 
     def __init__(self, address: str, port: int, handle: bytes, seconds: float) -> None:
@@ -85,16 +91,6 @@ class Nfs3:
         except BaseException:
             self._wire.__exit__(None, None, None)
             raise
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the connection."""
-        self._wire.__exit__(kind, error, trace)
 
     def _call(self, procedure: int, arguments: bytes, doing: str) -> Xdr:
         cursor = self._wire.call(procedure, arguments)
