@@ -80,6 +80,16 @@ GROUPS = {
 }
 
 
+cache_option = click.option(
+    "--cache",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where packed parts of images are kept for the next build (docs/cache.md). "
+    "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
+)
+no_cache_option = click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
+
+
 class GroupedCommand(click.Command):
     """Has too many options for one list: `groups` are headings, each with the names of its options."""
 
@@ -232,14 +242,8 @@ Examples:
 @click.option(
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."
 )
-@click.option(
-    "--cache",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    help="Where packed parts of images are kept for the next build (docs/cache.md). "
-    "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
-)
-@click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
+@cache_option
+@no_cache_option
 @click.option("--dry-run", is_flag=True, help="Print what the image would hold, and write nothing.")
 @click.option(
     "--json",
@@ -297,11 +301,11 @@ def chosen(given: Mapping[str, Any]) -> build.Options:
         programs=given["programs"],
         files=given["files"],
         drop_ins=_folders(given["drop_ins"], given["no_drop_ins"]),
-        cache=_cache(given.get("cache"), given.get("no_cache", True)),
+        cache=cache_folder(given["cache"], given["no_cache"]),
     )
 
 
-def _cache(given: Path | None, none: bool) -> Path | None:
+def cache_folder(given: Path | None, none: bool) -> Path | None:
     """Return the folder of the cache, `given` or the user's own, None if there is to be none."""
     if none and given:
         raise UsageError("--no-cache and --cache: one of them only")

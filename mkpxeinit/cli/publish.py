@@ -295,9 +295,10 @@ def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:
 
 
 def _told(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the options of the build as they were given, for the manifest."""
+    """Return the options of the build as they were given, for the manifest; the cache changes no image."""
     told = {}
-    for each in (*_BUILDING, *(each for each in command.params if each.name == "image")):
+    building = (each for each in _BUILDING if each.name not in ("cache", "no_cache"))
+    for each in (*building, *(each for each in command.params if each.name == "image")):
         value = given[str(each.name)]
         if value not in _NOTHING:
             told[max(each.opts, key=len).lstrip("-")] = _plain(value)

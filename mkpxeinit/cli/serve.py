@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.build import cache_folder, cache_option, no_cache_option
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
@@ -58,6 +59,8 @@ Examples:
 @click.option(
     "--image", type=click.Path(path_type=Path), metavar="FILE", help="Serve this image; none is built."
 )
+@cache_option
+@no_cache_option
 @click.option(
     "--published",
     type=click.Path(path_type=Path),
@@ -114,6 +117,8 @@ def command(
     address: str | None,
     addresses: str | None,
     image: Path | None,
+    cache: Path | None,
+    no_cache: bool,
     published: Path | None,
     mode: str | None,
     append: str | None,
@@ -156,6 +161,7 @@ def command(
             http_port=http_port,
             report_port=report_port,
             console=values.console(console) if console else None,
+            cache=cache_folder(cache, no_cache),
         )
     except ServerError as error:
         raise UsageError(str(error)) from error

@@ -184,7 +184,8 @@ def _fill(
             build.check_firmware(decided)
         if count := len(decided.missing_firmware):
             say(f"the tree lacks {count} firmware files that drivers of the image name; build -v lists them")
-        build.write(decided)
+        for note in build.write(decided).notes:
+            say(note)
         image.chmod(0o644)
         release = decided.release
         with image.open("rb") as file:

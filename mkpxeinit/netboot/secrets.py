@@ -78,7 +78,9 @@ def _content(record: Record, inside: str, pieces: Iterator[bytes]) -> str | None
         head += piece
         if len(head) >= _MAX_TEXT:
             break
-    if _PRIVATE_KEY.search(head[:_MAX_TEXT]) and b"\0" not in head[:_MAX_TEXT]:
+    head = head[:_MAX_TEXT]
+    # The pattern last: drivers and programs have a zero early, and are not looked through.
+    if b"\0" not in head and _PRIVATE_KEY.search(head):
         return "a private key"
     if _MACHINE_ID.fullmatch(inside) and head.strip() not in (b"", b"uninitialized"):
         return "the identity of one machine"

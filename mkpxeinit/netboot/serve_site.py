@@ -18,7 +18,7 @@ class Request:
 
     `published` is a TFTP root that is served as it is; without one, a private one is filled. `address` is
     given to the interface for as long as it takes, if it has none. `ports` are those of HTTP (0: none) and
-    of reports. `anyway`: although somebody else answers DHCP there.
+    of reports. `anyway`: although somebody else answers DHCP there. `cache` is the folder of build's cache.
     """
 
     interface: str
@@ -36,6 +36,7 @@ class Request:
     report_port: int = 5140
     console: str | None = None
     domain: str | None = None
+    cache: Path | None = None
 
 
 def make_site(request: Request, address: IPv4Interface, private: Path) -> Site:
@@ -93,7 +94,7 @@ def fill(request: Request, site: Site, say: Callable[[str], None]) -> None:
     if request.image is not None and len(site.trees) > 1:
         raise ServerError("--image is for one tree; the description has several")
     for tree in site.trees:
-        options = replace(build.Options(Path(tree.path)), **publish.described(tree))
+        options = replace(build.Options(Path(tree.path), cache=request.cache), **publish.described(tree))
         publish.publish(publish.Options(root, options, tree.name, image=request.image, site=site), say)
 
 

@@ -1,5 +1,6 @@
 """`build` with its cache, through the command."""
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -76,3 +77,21 @@ def test_another_client_is_another_image(run: Run, root: Path, tmp_path: Path) -
 
 # Runs the mkpxeinit of PYTHONPATH; the command that the fixture names stands in its arguments.
 _MAIN = "import sys; del sys.argv[1]; from mkpxeinit.__main__ import main; main()"
+
+
+def test_publish_keeps_and_takes_the_same(run: Run, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "tftp").mkdir()
+    words = ("publish", "--sysroot", root, "--name", "pc", "--tftp-root", tmp_path / "tftp")
+    assert run(*words, "--no-cache").code == 0
+    assert not (tmp_path / "xdg").exists()
+    assert run(*words, "--cmdline", "panic=1", "--cache", tmp_path / "mine").code == 0
+    assert run(*words, "--cmdline", "panic=2").code == 0
+    kept = sorted((tmp_path / "xdg/mkpxeinit/build").iterdir())
+    assert [path.name for path in kept] == sorted(path.name for path in (tmp_path / "mine").iterdir())
+    largest = max(kept, key=lambda path: path.stat().st_size)
+    largest.write_bytes(largest.read_bytes()[:-1])
+    done = run(*words, "--cmdline", "panic=3")
+    assert done.code == 0 and f"mkpxeinit: {largest}: damaged; made anew" in done.stderr
+    for number in range(1, 5):  # how it was made changes no image, and is not told
+        said = json.loads((tmp_path / f"tftp/generations/pc.{number}/generation.json").read_text())
+        assert set(said["options"]) <= {"cmdline"}

@@ -19,6 +19,7 @@ from tests.cli.conftest import Run
             ["--interface", "x", "--sysroot", "/", "--config", "y"],
             "give either --sysroot DIR or --config FILE",
         ),
+        (["--interface", "x", "--sysroot", "TREE", "--cache", "c", "--no-cache"], "one of them only"),
         (["--interface", "x", "--config", "y", "--mode", "ro"], "--config says mode"),
         (["--interface", "x", "--sysroot", "y", "--published", "z", "--mode", "ro"], "served as it is"),
         (["--interface", "x", "--sysroot", "y", "--published", "z", "--image", "i"], "served as it is"),

@@ -13,6 +13,7 @@ from mkpxeinit.netboot import serve_nfs, serve_nginx, serve_process, serve_site
 from mkpxeinit.netboot.parts import Tree
 from mkpxeinit.netboot.serve_http import HttpServer
 from mkpxeinit.netboot.serve_reports import Clients, Event, read_report
+from tests.unit.small import kernel_tree, make_tree
 
 MAC = "52:54:00:12:34:56"
 
@@ -289,3 +290,15 @@ def test_the_kernels_exports_and_their_end(tmp_path: Path, monkeypatch: pytest.M
         pass
     guard.__exit__()
     assert len(called) == 2, "somebody else's export stays as it is"
+
+
+def test_its_images_are_built_with_the_cache(tmp_path: Path) -> None:
+    tree = Tree("pc", PurePosixPath(str(make_tree(tmp_path / "pc", kernel_tree()))))
+    said: list[str] = []
+    for name in ("one", "two"):
+        request = serve_site.Request("eth0", tree, cache=tmp_path / "cache")
+        site = serve_site.make_site(request, IPv4Interface("10.0.0.1/24"), tmp_path / name)
+        serve_site.fill(request, site, said.append)
+        damaged = max((tmp_path / "cache").iterdir(), key=lambda path: path.stat().st_size)
+        damaged.write_bytes(b"x")
+    assert f"{damaged}: damaged; made anew" in said
