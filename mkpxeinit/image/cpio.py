@@ -8,7 +8,7 @@ depend on the locale. Through its ffi both are given as bytes.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p
+from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p, cast
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +38,8 @@ with _known_library():
     from libarchive import ffi
     from libarchive.exception import ArchiveError
 
+_NO_OPEN = cast(None, ffi.OPEN_CALLBACK)  # libarchive-c 2.9 has no names for these
+_NO_CLOSE = cast(None, ffi.CLOSE_CALLBACK)
 _HEADER = 110  # bytes
 _TRAILER = "TRAILER!!!"
 _FATAL = -30  # ARCHIVE_FATAL of archive.h
@@ -77,7 +79,7 @@ def write(items: Iterable[tuple[Entry, bytes]], mtime: int, put: Callable[[memor
     output = _Output(put)
     try:
         with _writer() as archive:
-            ffi.write_open(archive, None, ffi.NO_OPEN_CB, output.callback, ffi.NO_CLOSE_CB)
+            ffi.write_open(archive, None, _NO_OPEN, output.callback, _NO_CLOSE)
             with output.no_more_after_an_error():
                 for number, (entry, body) in enumerate(items, 1):
                     size += _packed_size(entry, body)
