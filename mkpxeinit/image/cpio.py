@@ -8,7 +8,7 @@ depend on the locale. Through its ffi both are given as bytes.
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p, cast
+from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,8 +38,8 @@ with _known_library():
     from libarchive import ffi
     from libarchive.exception import ArchiveError
 
-_NO_OPEN = cast(None, ffi.OPEN_CALLBACK)  # libarchive-c 2.9 has no names for these
-_NO_CLOSE = cast(None, ffi.CLOSE_CALLBACK)
+_NO_OPEN = ffi.OPEN_CALLBACK()  # a NULL; libarchive-c 2.9 has no name for it
+_NO_CLOSE = ffi.CLOSE_CALLBACK()
 _HEADER = 110  # bytes
 _TRAILER = "TRAILER!!!"
 _FATAL = -30  # ARCHIVE_FATAL of archive.h
