@@ -13,7 +13,7 @@ from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.files import GivenFile, collect
 from mkpxeinit.hardware.network import LeftOut
 from mkpxeinit.hardware.pci import PciClass
-from mkpxeinit.image import assemble, compress
+from mkpxeinit.image import compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, Planned, Segment, make_plan, make_segment
@@ -23,6 +23,7 @@ from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.kernel.modulefile import Findings, ModuleFiles
 from mkpxeinit.reason import Reason
 from mkpxeinit.sysroot import Sysroot
+from mkpxeinit.workers import meanwhile
 
 if TYPE_CHECKING:
     from mkpxeinit.hardware.inventory import Inventory
@@ -113,13 +114,15 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     cache = Cache(options.cache) if options.cache else None
     files = ModuleFiles(Findings(cache.load(_FINDINGS) if cache else None, keep=cache is not None))
     chosen, present = _choose(tree, index, options, added.modules, files)
-    read = content.read_modules(tree, index, chosen, files)
+    sparing = compress.is_slow(compressor)
+    with meanwhile(lambda: content.read_modules(tree, index, chosen, files, sparing)) as reading:
+        told = modprobed.remarks(index.settings, chosen.names)
+        machine = _machine(tree, index, chosen, files)
+        box, remarks = _busybox(tree, options.busybox, machine, config or {})
+        read = reading()
     asking = content.asking(read, present)
     reasons = content.firmware_reasons(asking)
     found = firmware.find(tree, release, reasons, config or {})
-    told = modprobed.remarks(index.settings, chosen.names)
-    machine = _machine(read)
-    box, remarks = _busybox(tree, options.busybox, machine, config or {})
     wanted = (*((each, Reason("--program")) for each in options.programs), *added.programs)
     gathered, said = _gathered(tree, wanted, machine, config or {}, box)
     loaded = (*options.modules, *(name for name, _ in added.modules))
@@ -218,6 +221,8 @@ def _with_files(
 
 def write(build: Build) -> Result:
     """Write the image of `build`, whole or not at all; MkpxeinitError if that fails."""
+    from mkpxeinit.image import assemble  # with libarchive: who only plans need not wait for it
+
     start = time.monotonic()
     size = 0
     with replacing(build.output) as file:
@@ -257,11 +262,16 @@ def check_firmware(build: Build) -> None:
         )
 
 
-def _machine(read: tuple[content.ReadModule, ...]) -> elf.Machine | None:
+def _machine(
+    tree: Sysroot, index: kernel_index.ModuleIndex, chosen: selection.Selection, files: ModuleFiles
+) -> elf.Machine | None:
     """Return the machine of the kernel, as its first module says; None if all is built in."""
-    if not read:
+    from mkpxeinit.image import assemble
+
+    if not chosen.modules:
         return None
-    return assemble.module_machine(read[0].stored, read[0].shown)
+    path, shown = content.find_module(tree, index, chosen.modules[0].module)
+    return assemble.module_machine(files.at(path), shown)
 
 
 def _missing(found: firmware.Found, asking: tuple[content.Asking, ...]) -> tuple[MissingFirmware, ...]:

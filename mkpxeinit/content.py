@@ -55,12 +55,16 @@ class ReadModule:
 
 
 def read_modules(
-    sysroot: Sysroot, index: ModuleIndex, selection: Selection, files: ModuleFiles | None = None
+    sysroot: Sysroot,
+    index: ModuleIndex,
+    selection: Selection,
+    files: ModuleFiles | None = None,
+    sparing: bool = False,
 ) -> tuple[ReadModule, ...]:
     """Return the modules of `selection`, read side by side; KernelError or ImageError if one cannot be.
 
     `files` has those that were read before. With a cache, whose key needs their digests, all are read here;
-    else of plain ones no more than the section that says it.
+    else of plain ones no more than the section that says it. `sparing`: packed ones are not kept unpacked.
     """
     kept = files or ModuleFiles()
     places = {each.module.name: find_module(sysroot, index, each.module) for each in selection.modules}
@@ -72,6 +76,8 @@ def read_modules(
             if path.suffix == ".ko" and not kept.findings.keep:  # read when the image is written
                 return ReadModule(each, path, shown, firmware.names_in_file(path, shown), stored)
             names = kept.findings.of("firmware", stored, lambda data: firmware.names_in(data, shown))
+            if sparing:
+                stored.forget()
             return ReadModule(each, path, shown, names, stored)
         except (ProgramError, ValueError) as error:
             cause = error if isinstance(error, ProgramError) else f"{shown}: {error}"
@@ -79,7 +85,13 @@ def read_modules(
         except OSError as error:
             raise ImageError(f"{shown}: {os_cause(error)}") from error
 
-    return tuple(side_by_side(read, selection.modules))
+    def weight(each: Selected) -> int:
+        try:
+            return places[each.module.name][0].stat().st_size
+        except OSError:  # it will be said by who reads it
+            return 0
+
+    return tuple(side_by_side(read, selection.modules, weight))
 
 
 @dataclass(frozen=True, slots=True)

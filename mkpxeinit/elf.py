@@ -19,6 +19,7 @@ from mkpxeinit.sysroot import open_regular
 
 _MAGIC = b"\x7fELF"
 _NO_ELF = "not an ELF file; truncated, or another kind of file"
+_SYMTAB = 2  # SHT_SYMTAB
 _NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
 
 _MAX_SECTIONS = 1 << 18  # the largest modules have some thousands
@@ -320,18 +321,7 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ProgramError(f"{shown}: {_NO_ELF}")
     try:
-        file.seek(0)
-        known = _header(file.read(HEADER))
-        if known is None:
-            found = _unusual_sections(file)
-            if found is None:
-                return b""
-            row, start, count, at = found
-        else:
-            row = _section_row(known.machine.bits, "<" if known.machine.little_endian else ">")
-            (start, _, count), at = known.sections, known.names
-        rows = list(row.iter_unpack(_stretch(file, start, count * row.size)))
-        names = _stretch(file, *rows[at][4:6])
+        rows, names = _sections(file)
         wanted = name.encode("ascii") + b"\0"
         for start, kind, _, _, offset, size, *_ in rows:
             if kind != _NOBITS and names.startswith(wanted, start):
@@ -341,6 +331,22 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
         raise
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
+
+
+def _sections(file: BinaryIO) -> tuple[list[tuple[int, ...]], bytes]:
+    """Return the rows of the table of sections of an open ELF file, and the names that they tell."""
+    file.seek(0)
+    known = _header(file.read(HEADER))
+    if known is None:
+        found = _unusual_sections(file)
+        if found is None:
+            return [], b""
+        row, start, count, at = found
+    else:
+        row = _section_row(known.machine.bits, "<" if known.machine.little_endian else ">")
+        (start, _, count), at = known.sections, known.names
+    rows = list(row.iter_unpack(_stretch(file, start, count * row.size)))
+    return rows, _stretch(file, *rows[at][4:6])
 
 
 def _unusual_sections(file: BinaryIO) -> tuple[struct.Struct, int, int, int] | None:
@@ -375,23 +381,16 @@ def imports(data: bytes, shown: str) -> frozenset[str]:
     longer than the kernel allows only the beginning counts.
     """
     try:
-        from elftools.elf.sections import SymbolTableSection
-
-        file = _elffile(_Bounded(data))
-        table = file.get_section_by_name(".symtab")
-        if not isinstance(table, SymbolTableSection):
+        every, titles = _sections(_Bounded(data))
+        table = next((each for each in every if titles.startswith(b".symtab\0", each[0])), None)
+        if table is None or table[1] != _SYMTAB:
             return frozenset()
         # As they lie in the file: what claims to be packed, or to be longer than the file, is not believed.
-        places = [
-            (each["sh_offset"], each["sh_size"]) for each in (table, file.get_section(table["sh_link"]))
-        ]
-        rows, names = (data[start : start + size] for start, size in places)
+        rows, names = (data[each[4] : each[4] + each[5]] for each in (table, every[table[6]]))
     except Exception as error:  # as above
         raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
     # pyelftools makes an object of each; there are thousands. Name, section, in 64 and in 32 bits:
-    row = struct.Struct(
-        ("<" if file.little_endian else ">") + ("I2xH16x" if file.elfclass == 64 else "I10xH")
-    )
+    row = struct.Struct(("<" if data[5] == 1 else ">") + ("I2xH16x" if data[4] == 2 else "I10xH"))
     whole = rows[: len(rows) // row.size * row.size]
     starts = {start for start, section in row.iter_unpack(whole) if start and section == _UNDEFINED}
     texts = (names[start : start + _SYMBOL_LENGTH].partition(b"\0")[0] for start in starts)

@@ -4,7 +4,8 @@ A segment that was made before, of the same content in the same way, comes from 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 from mkpxeinit import elf
@@ -23,10 +24,11 @@ from mkpxeinit.image.entry import (
 from mkpxeinit.image.plan import Plan, Segment
 from mkpxeinit.kernel.modulefile import MAX_FILE, Stored
 from mkpxeinit.sysroot import read_regular
-from mkpxeinit.workers import side_by_side
+from mkpxeinit.workers import ahead, meanwhile, side_by_side
 
 _AGAIN = "install its package again"
-_FORM = 1  # of what is made from the same entries: raised when this package's code makes other bytes of them
+_FORM = 2  # of what is made from the same entries: raised when this package's code makes other bytes of them
+_ALIGNED = 4  # bytes: where the kernel looks for the next archive
 _SMALL = 16 << 10  # bytes; what is packed in no time is not worth a file in the cache
 
 
@@ -147,25 +149,44 @@ def assemble(
 
     With a `cache`, those that are in it come from there.
     """
-    for segment in plan.segments:
-        yield _segment(segment, compressor, mtime, cache)
+    first, *others = plan.segments
+
+    def rest() -> list[bytes | memoryview]:
+        return [_segment(segment, compressor, mtime, cache) for segment in others]
+
+    # The first one, the modules, takes longest: its last piece is one processor's work.
+    with meanwhile(rest) as following:
+        yield _segment(first, compressor, mtime, cache)
+        yield from following()
 
 
 def _segment(
     segment: Segment, compressor: compress.Compressor, mtime: int, cache: Cache | None
 ) -> bytes | memoryview:
     entries = [item.entry for item in segment.items]
+    if cache is None:
+        read = ahead(lambda entry: _content(entry, _loaded(entry)), entries)
+        return _packed(entries, read, compressor, mtime)[0]
     loaded = side_by_side(_loaded, entries)
-    key = _key(segment, loaded, compressor, mtime) if cache else ""
-    if cache and (known := cache.load(key)) is not None:
+    key = _key(segment, loaded, compressor, mtime)
+    if (known := cache.load(key)) is not None:
         return known
     pairs = list(zip(entries, loaded, strict=True))
-    contents = side_by_side(lambda pair: _content(*pair), pairs)
-    del loaded, pairs
-    archive = cpio.pack(list(zip(entries, contents, strict=True)), mtime)
-    del contents
-    data = compress.compress(archive, compressor)
-    data += bytes(-len(data) % 4)
-    if cache and len(archive) > _SMALL:
+    del loaded
+    data, size = _packed(entries, ahead(lambda pair: _content(*pair), pairs), compressor, mtime)
+    if size > _SMALL:
         cache.store(key, data)
     return data
+
+
+def _packed(
+    entries: list[Entry], contents: Generator[bytes, None, None], compressor: compress.Compressor, mtime: int
+) -> tuple[bytes, int]:
+    """Return the archive of `entries`, compressed and padded, and its bytes when it was not.
+
+    A content is compressed while the next ones are read, and then is gone.
+    """
+    packer = compress.Packer(compressor)
+    with closing(contents):
+        cpio.write(zip(entries, contents, strict=True), mtime, packer.put)
+    return packer.finish(_ALIGNED), packer.size

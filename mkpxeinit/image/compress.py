@@ -5,7 +5,6 @@ Documentation/staging/xz.rst for XZ's limits.
 """
 
 import io
-import mmap
 import os
 import re
 import sys
@@ -13,6 +12,7 @@ import zlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any, Protocol
 
 from mkpxeinit.errors import KernelError, UsageError
 
@@ -26,8 +26,13 @@ _KINDS = {
 }
 _XZ_DICTIONARY = 1 << 20  # bytes; xz.rst advises it for the kernel
 _XZ_MEMORY = 256 << 20  # bytes that the dictionary of an unknown file may take
+_ZSTD_FAST = 15  # levels above have at least this window anyway, and larger jobs
+_ZSTD_WINDOW = 22  # binary logarithm of bytes: twice what zstd has at its level 8, measured in 0016
+_ZSTD_CHAIN = 23  # binary logarithm of 4 bytes, for each worker: half of what level 19 takes
+_ZSTD_JOB = 8 << 20  # bytes for each of zstd's workers at a time
 _ZSTD_INPUT = 2048  # bytes; four of them can unpack to 128 KiB, so these to 64 MiB
-_PIECE = 4 << 20  # bytes given to zstd at a time, a whole number of pages
+_SMALL = 4 << 20  # bytes; of less than these the compressor is told the size
+_PIECE = 64 << 10  # bytes that are given to a compressor at once, if there are as many
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,11 @@ def check_readable(compressor: Compressor, config: Mapping[str, str] | None, rel
         )
 
 
+def is_slow(compressor: Compressor) -> bool:
+    """Say whether compressing takes so long that to unpack modules a second time costs nothing beside it."""
+    return compressor.name == "xz" or (compressor.name == "zstd" and compressor.level > _ZSTD_FAST)
+
+
 def version(compressor: Compressor) -> str:
     """Return all that decides what `compress` makes of the same data, for keys of caches.
 
@@ -88,38 +98,84 @@ def version(compressor: Compressor) -> str:
     return f"{compressor} zlib {zlib.ZLIB_RUNTIME_VERSION} Python {sys.version}"
 
 
-def compress(data: bytes | mmap.mmap, compressor: Compressor) -> bytes:
-    """Return `data` compressed: the same bytes whatever the number of processors.
+class Packer:
+    """Compresses what it is given piece by piece: the same bytes whatever the pieces and the processors."""
 
-    The memory of an anonymous map is given back meanwhile: it is empty afterwards.
-    """
+    def __init__(self, compressor: Compressor) -> None:
+        """Take the compressor; nothing is compressed yet."""
+        self._compressor = compressor
+        self._stream: _Stream | None = None
+        self._pending = bytearray()
+        self._done: list[bytes] = []
+        self.size = 0
+
+    def put(self, data: bytes | memoryview) -> None:
+        """Take more, `size` bytes in all; what is long enough is not copied."""
+        self.size += len(data)
+        if len(self._pending) + len(data) < (_PIECE if self._stream else _SMALL):
+            self._pending += data
+            return
+        if self._stream is None:
+            self._stream = _stream(self._compressor)
+        for each in (self._pending, data):
+            if each:
+                self._done.append(self._stream.compress(each))
+        self._pending = bytearray()
+
+    def finish(self, multiple: int = 1) -> bytes:
+        """Return all of it compressed, filled with zeros to a multiple of so many bytes."""
+        stream = self._stream or _stream(self._compressor, len(self._pending))
+        done = [*self._done, stream.compress(self._pending), stream.flush()]
+        self._done = []
+        return b"".join((*done, bytes(-sum(map(len, done)) % multiple)))
+
+
+class _Stream(Protocol):
+    def compress(self, data: Any, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+class _Plain:
+    """A compressor that does not compress."""
+
+    def compress(self, data: Any, /) -> bytes:
+        return bytes(data)
+
+    def flush(self) -> bytes:
+        return b""
+
+
+def _stream(compressor: Compressor, size: int | None = None) -> _Stream:
+    """Return what compresses a file; `size`: if it is small, its bytes."""
     if compressor.name == "zstd":
-        return _zstd(data, compressor.level)
+        return _zstd(compressor.level, size)
     if compressor.name == "gzip":
-        packer = zlib.compressobj(compressor.level, zlib.DEFLATED, 31)  # 31: gzip's header, time 0
-        return packer.compress(data) + packer.flush()
+        return zlib.compressobj(compressor.level, zlib.DEFLATED, 31)  # 31: gzip's header, time 0
     if compressor.name == "xz":
         import lzma
 
         filters = [{"id": lzma.FILTER_LZMA2, "preset": compressor.level, "dict_size": _XZ_DICTIONARY}]
-        return lzma.compress(data, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
-    return bytes(data)
+        return lzma.LZMACompressor(lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters)
+    return _Plain()
 
 
-def _zstd(data: bytes | mmap.mmap, level: int) -> bytes:
+def _zstd(level: int, size: int | None) -> _Stream:
     import zstandard
 
     # Workers split the data by its size, not by their number; but none at all is another format.
-    packer = zstandard.ZstdCompressor(level=level, threads=max(1, os.cpu_count() or 1), write_checksum=True)
-    stream = packer.compressobj(size=len(data))
-    done = []
-    with memoryview(data) as view:
-        for start in range(0, len(data), _PIECE):
-            done.append(stream.compress(view[start : start + _PIECE]))
-            if isinstance(data, mmap.mmap):  # zstd has a copy for its workers
-                data.madvise(mmap.MADV_DONTNEED, start, min(_PIECE, len(data) - start))
-    done.append(stream.flush())
-    return b"".join(done)
+    threads = max(1, os.cpu_count() or 1)
+    if size is not None:
+        packer = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
+        return packer.compressobj(size=size)
+    more = {"window_log": _ZSTD_WINDOW, "job_size": _ZSTD_JOB}
+    if level > _ZSTD_FAST:
+        usual = zstandard.ZstdCompressionParameters.from_level(level)
+        more = {"chain_log": min(usual.chain_log, _ZSTD_CHAIN)}
+    options = zstandard.ZstdCompressionParameters.from_level(
+        level, threads=threads, write_checksum=True, **more
+    )
+    return zstandard.ZstdCompressor(compression_params=options).compressobj()
 
 
 def unpack_module(data: bytes, name: str, limit: int) -> bytes:

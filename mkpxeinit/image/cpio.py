@@ -6,11 +6,11 @@ depend on the locale. Through its ffi both are given as bytes.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from ctypes import CDLL, byref, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint, c_void_p
-from mmap import MAP_PRIVATE, mmap
+from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p
 from pathlib import PurePosixPath
+from typing import Any
 
 from mkpxeinit.errors import ImageError, printable
 from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, Symlink
@@ -38,8 +38,11 @@ with _known_library():
     from libarchive import ffi
     from libarchive.exception import ArchiveError
 
+_NO_OPEN = ffi.OPEN_CALLBACK()  # a NULL; libarchive-c 2.9 has no name for it
+_NO_CLOSE = ffi.CLOSE_CALLBACK()
 _HEADER = 110  # bytes
 _TRAILER = "TRAILER!!!"
+_FATAL = -30  # ARCHIVE_FATAL of archive.h
 _MAX = 0xFFFFFFFF  # sizes and times are eight hexadecimal digits
 _TYPES = {Directory: 0o040000, File: 0o100000, Symlink: 0o120000, CharDevice: 0o020000}
 
@@ -63,32 +66,61 @@ _set_rdevmajor = _entry_function("set_rdevmajor", c_uint)
 _set_rdevminor = _entry_function("set_rdevminor", c_uint)
 
 
-def pack(items: Sequence[tuple[Entry, bytes]], mtime: int) -> mmap:
-    """Return the archive of `items`, entries with their contents (empty but for files), in that order.
+def write(items: Iterable[tuple[Entry, bytes]], mtime: int, put: Callable[[memoryview], object]) -> None:
+    """Give the archive of `items`, entries with contents (empty but for files), piece by piece to `put`.
 
-    It is an anonymous map, whose memory can be given back piece by piece.
-
+    Each is asked for when those before it have been given; `put` must not keep the memory that it is shown.
     All belong to root and have the time `mtime`, seconds of the epoch; inode numbers count from 1.
     ImageError if an entry does not fit the format or libarchive wrote another number of bytes.
     """
     if not 0 <= mtime <= _MAX:
         raise ImageError(f"the time {mtime} does not fit into a cpio archive")
-    size = sum(_packed_size(entry, body) for entry, body in items)
-    size += _aligned(_HEADER + len(_TRAILER) + 1)
-    archive_bytes = mmap(-1, size, MAP_PRIVATE)
-    buffer = (c_char * size).from_buffer(archive_bytes)
-    used = c_size_t()
+    size = _aligned(_HEADER + len(_TRAILER) + 1)
+    output = _Output(put)
     try:
         with _writer() as archive:
-            ffi.write_open_memory(archive, buffer, size, byref(used))
-            for number, (entry, body) in enumerate(items, 1):
-                _write(archive, entry, body, number, mtime)
-            ffi.write_close(archive)
+            ffi.write_open(archive, None, _NO_OPEN, output.callback, _NO_CLOSE)
+            with output.no_more_after_an_error():
+                for number, (entry, body) in enumerate(items, 1):
+                    size += _packed_size(entry, body)
+                    _write(archive, entry, body, number, mtime)
+                ffi.write_close(archive)
     except ArchiveError as error:
+        if output.error is not None:
+            raise output.error from None
         raise ImageError(f"libarchive cannot write the archive: {error}") from error
-    if used.value != size:
-        raise ImageError(f"libarchive wrote {used.value} bytes where {size} belong")
-    return archive_bytes
+    if output.size != size:
+        raise ImageError(f"libarchive wrote {output.size} bytes where {size} belong")
+
+
+class _Output:
+    """Where libarchive writes to: an exception cannot pass through its code, and waits here."""
+
+    def __init__(self, put: Callable[[memoryview], object]) -> None:
+        self._put = put
+        self.size = 0
+        self.error: BaseException | None = None
+        self.callback = ffi.WRITE_CALLBACK(self._take)
+
+    @contextmanager
+    def no_more_after_an_error(self) -> Iterator[None]:
+        """Take nothing of what libarchive writes when it is freed half way."""
+        try:
+            yield
+        except BaseException as error:
+            self.error = self.error or error
+            raise
+
+    def _take(self, _archive: object, _data: object, buffer: Any, length: int) -> int:
+        if self.error is not None:
+            return _FATAL
+        try:
+            self._put(memoryview((c_char * length).from_address(addressof(buffer.contents))).cast("B"))
+        except BaseException as error:  # a signal's too
+            self.error = error
+            return _FATAL
+        self.size += length
+        return length
 
 
 def version() -> str:

@@ -193,13 +193,13 @@ def image(options: build.Options, epoch: str = "0") -> bytes:
 def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return a list that gets the size of each archive that is compressed."""
     sizes: list[int] = []
-    real = compress.compress
+    real = compress.Packer.finish
 
-    def counting(data: bytes, compressor: Compressor) -> bytes:
-        sizes.append(len(data))
-        return real(data, compressor)
+    def counting(packer: compress.Packer, multiple: int) -> bytes:
+        sizes.append(packer.size)
+        return real(packer, multiple)
 
-    monkeypatch.setattr(compress, "compress", counting)
+    monkeypatch.setattr(compress.Packer, "finish", counting)
     return sizes
 
 

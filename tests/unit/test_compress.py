@@ -1,6 +1,5 @@
 import gzip
 import lzma
-import mmap
 import os
 import shutil
 import subprocess
@@ -17,47 +16,75 @@ LIMIT = 64 << 20
 TOOLS = {"zstd": ["zstd", "-dc"], "gzip": ["gzip", "-dc"], "xz": ["xz", "-dc"]}
 
 
+def packed_whole(data: bytes, compressor: Compressor) -> bytes:
+    packer = compress.Packer(compressor)
+    packer.put(data)
+    return packer.finish()
+
+
 @pytest.mark.parametrize("name", TOOLS)
 @pytest.mark.parametrize("level", ["", ":1"])
 def test_the_tool_reads_it(name: str, level: str) -> None:
     if shutil.which(name) is None:
         pytest.skip(f"no {name}")
-    packed = compress.compress(DATA, Compressor.parse(name + level))
+    packed = packed_whole(DATA, Compressor.parse(name + level))
     assert len(packed) < len(DATA) / 5
     assert subprocess.run(TOOLS[name], input=packed, capture_output=True, check=True).stdout == DATA
 
 
 def test_none() -> None:
-    assert compress.compress(DATA, Compressor.parse("none")) == DATA
+    assert packed_whole(DATA, Compressor.parse("none")) == DATA
 
 
 def test_zstd_is_the_same_for_any_number_of_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = set()
     for count in (1, 2, 7, None):
         monkeypatch.setattr(os, "cpu_count", lambda count=count: count)
-        seen.add(compress.compress(DATA * 4, Compressor.parse("zstd:3")))
+        seen.add(packed_whole(DATA * 4, Compressor.parse("zstd:3")))
     assert len(seen) == 1
 
 
-@pytest.mark.parametrize("name", ["zstd", "gzip", "xz", "none"])
-def test_a_map_is_compressed_as_the_same_bytes_are(name: str) -> None:
-    data = DATA * (9_000_000 // len(DATA))  # several pieces, the last one not a whole one
-    archive = mmap.mmap(-1, len(data), mmap.MAP_PRIVATE)
-    archive[:] = data
-    compressor = Compressor.parse("zstd:1" if name == "zstd" else name)
-    assert compress.compress(archive, compressor) == compress.compress(data, compressor)
-    # zstd is given its memory back meanwhile, to the last byte.
-    assert (archive.find(DATA[:20]) == -1) == (name == "zstd")
+@pytest.mark.parametrize("name", ["zstd:1", "zstd:8", "zstd:16", "gzip", "xz:0", "none"])
+@pytest.mark.parametrize("size", [0, 1, compress._SMALL - 1, compress._SMALL, 9_000_000])
+def test_pieces_make_no_difference(name: str, size: int) -> None:
+    data = (DATA * (size // len(DATA) + 1))[:size]
+    whole = packed_whole(data, Compressor.parse(name))
+    for step in (999, 70_000, 5_000_000):
+        packer = compress.Packer(Compressor.parse(name))
+        for start in range(0, size, step):
+            packer.put(memoryview(data)[start : start + step])
+        assert (packer.finish(), packer.size) == (whole, size)
+    if name.startswith("zstd"):
+        reader = zstandard.ZstdDecompressor().decompressobj()
+        assert reader.decompress(whole) == data
+
+
+@pytest.mark.parametrize("size", [10, 11, 12, 13])
+def test_the_end_is_filled_with_zeros(size: int) -> None:
+    packer = compress.Packer(Compressor.parse("none"))
+    packer.put(b"x" * size)
+    assert packer.finish(4) == b"x" * size + bytes(-size % 4)
+
+
+def test_larger_archives_have_the_window_of_0016() -> None:
+    data = os.urandom(5_000_000)
+    for name, window in (("zstd:1", 22), ("zstd:8", 22), ("zstd:19", 23)):
+        packed = packed_whole(data, Compressor.parse(name))
+        assert zstandard.get_frame_parameters(packed).window_size == 1 << window
+    assert (
+        zstandard.get_frame_parameters(packed_whole(data[:9000], Compressor.parse("zstd"))).content_size
+        == 9000
+    )
 
 
 def test_gzip_has_no_time_and_no_name() -> None:
-    packed = compress.compress(DATA, Compressor.parse("gzip"))
+    packed = packed_whole(DATA, Compressor.parse("gzip"))
     assert packed[3:8] == bytes(5)
 
 
 def test_xz_is_what_the_kernel_reads(tmp_path: os.PathLike[str]) -> None:
     """CRC32 (the kernel has no CRC64 in its boot code) and a dictionary of 1 MiB."""
-    packed = compress.compress(DATA, Compressor.parse("xz:9"))
+    packed = packed_whole(DATA, Compressor.parse("xz:9"))
     assert packed[:6] == b"\xfd7zXZ\0" and packed[6:8] == b"\0\x01"
     lzma.decompress(packed, memlimit=(1 << 20) + (1 << 19))
 

@@ -4,7 +4,7 @@ import os
 import stat
 import subprocess
 import sys
-from mmap import mmap
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from pathlib import PurePosixPath as P
 
@@ -18,7 +18,14 @@ from mkpxeinit.image import cpio
 from mkpxeinit.image.entry import CharDevice, Directory, Entry, File, Symlink
 
 
-def unpack(archive: bytes | mmap, folder: Path) -> None:
+def pack(items: Iterable[tuple[Entry, bytes]], mtime: int) -> bytes:
+    """Return the whole archive."""
+    archive = bytearray()
+    cpio.write(items, mtime, archive.extend)
+    return bytes(archive)
+
+
+def unpack(archive: bytes, folder: Path) -> None:
     """Unpack with GNU cpio, which must find nothing odd."""
     folder.mkdir(exist_ok=True)
     done = subprocess.run(
@@ -35,7 +42,7 @@ def test_all_kinds(tmp_path: Path) -> None:
         (File(P("d/f"), b"", 0o755), b"12345"),
         (Symlink(P("d/l"), "../where/ever"), b""),
     ]
-    unpack(cpio.pack(items, 0), tmp_path / "out")
+    unpack(pack(items, 0), tmp_path / "out")
     folder = tmp_path / "out/d"
     assert stat.S_IMODE(folder.stat().st_mode) == 0o1777
     assert (folder / "empty").read_bytes() == b""
@@ -46,7 +53,7 @@ def test_all_kinds(tmp_path: Path) -> None:
 
 def test_listing() -> None:
     """Owner root, the given time, the device's numbers."""
-    archive = cpio.pack([(CharDevice(P("console"), 5, 1, 0o600), b""), (File(P("f"), b""), b"x")], 86400)
+    archive = pack([(CharDevice(P("console"), 5, 1, 0o600), b""), (File(P("f"), b""), b"x")], 86400)
     said = subprocess.run(
         ["cpio", "--list", "--verbose", "--numeric-uid-gid", "--quiet"],
         input=archive, capture_output=True, check=True, env={"PATH": os.environ["PATH"], "TZ": "UTC"},
@@ -61,12 +68,12 @@ def test_exact_bytes() -> None:
     fields = [1, 0o100644, 0, 0, 1, 7, 3, 0, 0, 0, 0, 3, 0]
     head = b"070701" + b"".join(b"%08x" % field for field in fields)
     end = b"070701" + b"".join(b"%08x" % field for field in [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 11, 0])
-    archive = cpio.pack([(File(P("ab"), b""), b"xyz")], 7)
-    assert archive[:] == head + b"ab\0" + b"\0" * 3 + b"xyz\0" + end + b"TRAILER!!!\0" + b"\0" * 3
+    archive = pack([(File(P("ab"), b""), b"xyz")], 7)
+    assert archive == head + b"ab\0" + b"\0" * 3 + b"xyz\0" + end + b"TRAILER!!!\0" + b"\0" * 3
 
 
 def test_inodes_differ_and_links_are_one() -> None:
-    archive = cpio.pack([(File(P(name), b""), b"") for name in "abc"], 0)
+    archive = pack([(File(P(name), b""), b"") for name in "abc"], 0)
     heads = [archive[i : i + 110] for i in range(0, 3 * 112, 112)]
     assert [int(head[6:14], 16) for head in heads] == [1, 2, 3]
     assert [int(head[38:46], 16) for head in heads] == [1, 1, 1]
@@ -79,7 +86,7 @@ def test_names_do_not_depend_on_the_locale(tmp_path: Path, locale: str) -> None:
         "from mkpxeinit.image import cpio; from mkpxeinit.image.entry import *\n"
         "name = 'gr\\xfc\\xdfe \\u20ac \\udcff'\n"
         "items = [(File(P(name), b''), b'x'), (Symlink(P('l'), name), b'')]\n"
-        "sys.stdout.buffer.write(cpio.pack(items, 0))"
+        "cpio.write(items, 0, sys.stdout.buffer.write)"
     )
     env = {"PATH": os.environ["PATH"], "LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     archive = subprocess.run(
@@ -109,18 +116,18 @@ def test_any_names_and_contents(tmp_path_factory: pytest.TempPathFactory, files:
     folder = tmp_path_factory.mktemp("out")
     items: list[tuple[Entry, bytes]] = [(Directory(P("d")), b"")]
     items += [(File(P("d") / name, b""), body) for name, body in files.items()]
-    unpack(cpio.pack(items, 0), folder)
+    unpack(pack(items, 0), folder)
     assert {path.name: path.read_bytes() for path in (folder / "d").iterdir()} == files
 
 
 def test_what_does_not_fit() -> None:
     with pytest.raises(ImageError, match="only files have content"):
-        cpio.pack([(Directory(P("d")), b"x")], 0)
+        pack([(Directory(P("d")), b"x")], 0)
     with pytest.raises(ImageError, match="cannot be a name"):
-        cpio.pack([(File(P("a\0b"), b""), b"")], 0)
+        pack([(File(P("a\0b"), b""), b"")], 0)
     for time in (-1, 1 << 32):
         with pytest.raises(ImageError, match="time"):
-            cpio.pack([], time)
+            pack([], time)
 
 
 def test_a_short_write_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,4 +135,36 @@ def test_a_short_write_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     real = ffi.write_data
     monkeypatch.setattr(ffi, "write_data", lambda archive, body, size: real(archive, body, size - 1))
     with pytest.raises(ImageError, match="f: libarchive took 4 of 5 bytes"):
-        cpio.pack([(File(P("f"), b""), b"12345")], 0)
+        pack([(File(P("f"), b""), b"12345")], 0)
+
+
+def test_what_cannot_be_put_away_is_an_error_and_the_end() -> None:
+    put: list[int] = []
+
+    def full(data: memoryview) -> None:
+        put.append(len(data))
+        if len(put) == 3:
+            raise KeyboardInterrupt("full")
+
+    asked: list[int] = []
+
+    def items() -> Iterator[tuple[Entry, bytes]]:
+        for number in range(9):
+            asked.append(number)
+            yield File(P(f"f{number}"), b""), b"x" * 100
+
+    with pytest.raises(KeyboardInterrupt, match="full"):
+        cpio.write(items(), 0, full)
+    assert len(put) == 3 and asked == [0]
+
+
+def test_an_error_of_the_contents_passes_and_nothing_more_is_written() -> None:
+    archive = bytearray()
+
+    def items() -> Iterator[tuple[Entry, bytes]]:
+        yield File(P("f"), b""), b"12345"
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        cpio.write(items(), 0, archive.extend)
+    assert archive.startswith(b"070701") and b"TRAILER" not in archive
