@@ -24,6 +24,7 @@ MODES = ("farm", "overlay", "ro", "rw")
 BOOT_SECONDS = 400.0
 OURS = "mkpxeinit"
 SMALL = "mkpxeinit, own busybox"
+STRIPPED = "mkpxeinit, stripped"
 BARE = "bare script"
 # An unknown word of the command line is in init's environment. With 4.2, this kernel's READ_PLUS and the
 # server's end in a read error, and the script's machine in a panic.
@@ -87,10 +88,12 @@ def run(rounds: int) -> dict[str, Any]:
 
 def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
     """Yield the cases of one tree; the images are made, ours in `folder`."""
-    ours, small, bare = folder / "ours.img", folder / "small.img", folder / "bare.cpio"
+    ours, small, stripped = (folder / f"{name}.img" for name in ("ours", "small", "stripped"))
+    bare = folder / "bare.cpio"
     bare.write_bytes(cpio.archive({"init": cpio.Entry(BARE_INIT.read_bytes(), 0o755)}))
     _build(tree, ours)
     _build(tree, small, "--busybox", str(busyboxes.ours()))
+    _build(tree, stripped, "--strip-modules")
     where = f"nfsroot={SERVER}:{EXPORT}"
     # klibc's nfsmount speaks versions 2 and 3 alone.
     debian = f"root=/dev/nfs {where},v3 ip=dhcp rw"
@@ -101,6 +104,8 @@ def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
         for mode in MODES:
             yield Case(OURS, mode, nic, (ours,), f"pxeinit.mode={mode}")
         yield Case(SMALL, "farm", nic, (small,), "pxeinit.mode=farm")
+        for mode in MODES[:2]:
+            yield Case(STRIPPED, mode, nic, (stripped,), f"pxeinit.mode={mode}")
         yield Case(BARE, "farm", nic, (ours, bare), BARE_APPEND[tree.suite])
         yield Case("initramfs-tools", "rw", nic, (debian_image,), debian)
         yield Case("dracut", "rw", nic, (dracut_image,), dracut, systemds=2)

@@ -97,7 +97,8 @@ def _build(result: Result) -> tuple[str, Files]:
 
 
 _BUILD_WORDS = """`mkpxeinit` is `build` without options and without its cache, `hardware` for one
-virtio machine, `rebuild` with another command line each time and the cache of the build before. The floor
+virtio machine, `rebuild` with another command line each time and the cache of the build before, `stripped`
+with `--strip-modules`: no debug data and no signatures, for where there is no Secure Boot. The floor
 is `cpio | zstd -T0` of exactly the files in our image. Peak memory is that of the largest process. Files
 are in the page cache for all of them; the peers run by chroot in the tree that we build from, initramfs-
 tools with BOOT=nfs, dracut with `--no-hostonly --add nfs` and the network of its suite. mkinitcpio and

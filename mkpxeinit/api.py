@@ -48,6 +48,7 @@ class ImageOptions:
     busybox: AnyPath | None = None
     cmdline: str = ""
     compressor: str | None = None
+    strip_modules: bool = False
     cache: AnyPath | None = None
 
 
@@ -192,6 +193,7 @@ def _options(given: ImageOptions) -> build.Options:
         buses=None if given.buses is None else _buses(given.buses),
         hardware=tuple(map(Path, given.hardware)),
         compressor=Compressor.parse(given.compressor) if given.compressor else None,
+        strip_modules=given.strip_modules,
         programs=_texts("programs", given.programs),
         files=tuple(map(parse_file, _texts("files", given.files))),
         drop_ins=tuple(map(Path, given.drop_ins)),

@@ -17,7 +17,7 @@ from mkpxeinit.image import compress
 from mkpxeinit.image import reasons as reasons_file
 from mkpxeinit.image.output import replacing
 from mkpxeinit.image.plan import Plan, Planned, Segment, make_plan, make_segment
-from mkpxeinit.kernel import firmware, modprobed, symbols
+from mkpxeinit.kernel import firmware, modprobed, strip, symbols
 from mkpxeinit.kernel import index as kernel_index
 from mkpxeinit.kernel import release as kernel_release
 from mkpxeinit.kernel.modulefile import Findings, ModuleFiles
@@ -47,6 +47,7 @@ class Options:
     buses: tuple[str, ...] | None = None
     hardware: tuple[Path, ...] = ()
     compressor: compress.Compressor | None = None
+    strip_modules: bool = False
     programs: tuple[str, ...] = ()
     files: tuple[GivenFile, ...] = ()
     drop_ins: tuple[Path, ...] = ()
@@ -118,6 +119,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     with meanwhile(lambda: content.read_modules(tree, index, chosen, files, sparing)) as reading:
         told = modprobed.remarks(index.settings, chosen.names)
         machine = _machine(tree, index, chosen, files)
+        stripper = strip.find(machine) if options.strip_modules and machine else None
         box, remarks = _busybox(tree, options.busybox, machine, config or {})
         read = reading()
     asking = content.asking(read, present)
@@ -128,10 +130,10 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
     loaded = (*options.modules, *(name for name, _ in added.modules))
     named = tuple(dict.fromkeys(n for given in loaded for n in index.lookup(given) if n in chosen.names))
     segments = (
-        content.modules(index, chosen, read, machine, found, reasons),
+        content.modules(index, chosen, read, machine, found, reasons, stripper),
         content.programs(box, gathered),
         content.client(resources.folder("init")),
-        content.configuration(release, options.cmdline, named),
+        content.configuration(release, options.cmdline, named, stripper is not None),
     )
     return Build(
         release=release,

@@ -18,6 +18,7 @@ from mkpxeinit.errors import ImageError, KernelError, MkpxeinitError, ProgramErr
 from mkpxeinit.hardware import leftout
 from mkpxeinit.image.entry import (
     CMDLINE,
+    UNSIGNED,
     VERSION,
     CharDevice,
     Directory,
@@ -31,6 +32,7 @@ from mkpxeinit.kernel import builtin as builtin_modinfo
 from mkpxeinit.kernel import firmware, modprobed
 from mkpxeinit.kernel.index import Aliases, Module, ModuleIndex
 from mkpxeinit.kernel.modulefile import ModuleFiles, Stored
+from mkpxeinit.kernel.strip import Stripper
 from mkpxeinit.programs.place import without
 from mkpxeinit.reason import Reason
 from mkpxeinit.selection import Selected, Selection
@@ -138,12 +140,13 @@ def modules(
     machine: Machine | None,
     found: firmware.Found,
     reasons: Mapping[str, Reason],
+    stripper: Stripper | None = None,
 ) -> Segment:
     """Return the segment of the modules `read`, modprobe's lists cut down to them, and their firmware."""
     folder = PurePosixPath("lib/modules") / index.release
     items = [Planned(Directory(folder), Reason("modules of this kernel")), *_firmware(found, reasons)]
     for each in read:
-        source = ModuleFile(each.path, each.shown, machine, each.stored)
+        source = ModuleFile(each.path, each.shown, machine, each.stored, stripper)
         path = folder / each.selected.module.plain_path
         items.append(Planned(File(path, source), each.selected.reason))
     for name, text in _lists(index, selection):
@@ -274,7 +277,9 @@ def client(init: Path) -> Segment:
     return make_segment("client", items)
 
 
-def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> Segment:
+def configuration(
+    release: str, cmdline: str, extra_modules: Iterable[str], stripped: bool = False
+) -> Segment:
     """Return the segment of what this build was told, which the client reads."""
     texts = {
         CMDLINE: (f"{cmdline}\n" if cmdline else "", "--cmdline"),
@@ -285,6 +290,8 @@ def configuration(release: str, cmdline: str, extra_modules: Iterable[str]) -> S
         PurePosixPath("etc/passwd"): ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
         PurePosixPath("etc/group"): ("root:x:0:\n", "names in listings"),
     }
+    if stripped:
+        texts[UNSIGNED] = ("", "--strip-modules")
     items = (
         Planned(File(path, text.encode("utf-8", "surrogateescape")), Reason(reason))
         for path, (text, reason) in texts.items()

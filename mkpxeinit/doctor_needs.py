@@ -194,9 +194,17 @@ _COMPILER = (
     ),
 )
 
+_STRIP = Need(
+    "strip",
+    "--strip-modules makes images smaller",
+    _packages("binutils"),
+    programs=("strip",),
+    optional=True,
+)
+
 # Part of the work (a verb): what it needs, the most important first.
 PARTS: dict[str, tuple[Need, ...]] = {
-    "build": (_LIBARCHIVE, *_PYTHON, _BUSYBOX),
+    "build": (_LIBARCHIVE, *_PYTHON, _BUSYBOX, _STRIP),
     "publish": (_LIBARCHIVE, *_PYTHON, _BUSYBOX, _PXELINUX, _GRUB, _SHIM, _IPXE),
     "serve": (
         _LIBARCHIVE,

@@ -44,6 +44,7 @@ phase_early() {
         give_shell
     fi
     read_release
+    check_signatures
     add_state phase.early "$began"
     add_state version "$image_version"
     write_module_settings
@@ -74,6 +75,22 @@ read_release() {
             "the loader serves a kernel and an image of different builds" \
             "publish both from the same tree; the boot goes on, but modules may be missing"
     fi
+}
+
+# check_signatures: modules that were stripped have none, and some kernels take no others.
+check_signatures() {
+    local enforced='' locked=''
+    [ -e /etc/pxeinit/unsigned ] || return 0
+    mount_once securityfs /sys/kernel/security nosuid,nodev,noexec 2>/dev/null || :
+    { IFS= read -r enforced < /sys/module/module/parameters/sig_enforce; } 2>/dev/null || :
+    { IFS= read -r locked < /sys/kernel/security/lockdown; } 2>/dev/null || :
+    case $enforced:$locked in
+        Y:* | *'[integrity]'* | *'[confidentiality]'*) ;;
+        *) return 0 ;;
+    esac
+    report PXE-INIT-early-unsigned "this kernel takes signed modules only, and the image's have no signatures" \
+        "Secure Boot, lockdown= or module.sig_enforce demands them; --strip-modules left them out" \
+        "build the image without --strip-modules; the boot goes on, but its modules will be refused"
 }
 
 # start_root_modules: the file systems' modules load while the network comes up; wait_root_modules joins them. The mount

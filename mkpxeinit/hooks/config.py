@@ -161,6 +161,7 @@ def _build(given: Table, folder: Path, options: build.Options) -> tuple[build.Op
         options,
         cmdline=given.text("cmdline", values.cmdline) or "",
         compressor=given.text("compress", _compressor),
+        strip_modules=given.flag("strip-modules"),
         busybox=given.text("busybox", _path),
         drop_ins=given.texts("drop-in-dirs", _path) or (DROP_INS,),
     )

@@ -112,7 +112,7 @@ def _content(entry: Entry, loaded: bytes | Stored) -> bytes:
         raise ImageError(
             f"{source.shown}: for {machine}, but other modules are for {source.machine}; {_AGAIN}"
         )
-    return data
+    return source.stripper.strip(data, source.shown) if source.stripper else data
 
 
 def _says(entry: Entry, loaded: bytes | Stored) -> str:
@@ -129,6 +129,8 @@ def _says(entry: Entry, loaded: bytes | Stored) -> str:
     if isinstance(source, ModuleFile) or (isinstance(source, FirmwareFile) and source.unpack):
         packed = source.path.suffix
     machine = str(source.machine) if isinstance(source, ModuleFile) else ""
+    if isinstance(source, ModuleFile) and source.stripper:
+        machine += f" stripped by {source.stripper.version}"
     # Loaded modules carry their suffix in their digest.
     digest = hashlib.sha256(loaded).hexdigest() + packed if isinstance(loaded, bytes) else loaded.digest
     return f"{line} {digest} {machine}"

@@ -5,10 +5,12 @@ from pathlib import Path, PurePosixPath
 
 from mkpxeinit.elf import Machine
 from mkpxeinit.kernel.modulefile import Stored
+from mkpxeinit.kernel.strip import Stripper
 
 # What an image of ours says of itself.
 CMDLINE = PurePosixPath("etc/cmdline")
 VERSION = PurePosixPath("etc/pxeinit/version")
+UNSIGNED = PurePosixPath("etc/pxeinit/unsigned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +18,14 @@ class ModuleFile:
     """A kernel module whose bytes are read from `path` when the image is written.
 
     It is unpacked if its name ends in .gz, .xz or .zst, and must be for `machine` (None: any). `shown`
-    is what messages call it, `stored` the same file, perhaps read already.
+    is what messages call it, `stored` the same file, perhaps read already. With a `stripper` it is stripped.
     """
 
     path: Path
     shown: str
     machine: Machine | None
     stored: Stored | None = field(default=None, repr=False)
+    stripper: Stripper | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -232,6 +232,37 @@ def test_a_kernel_of_another_build_is_told_and_goes_on(root: FakeRoot) -> None:
     assert said.console.endswith("on\n")
 
 
+UNSIGNED = "etc/pxeinit/unsigned"
+ENFORCED = "sys/module/module/parameters/sig_enforce"
+LOCKDOWN = "sys/kernel/security/lockdown"
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (ENFORCED, "Y"),
+        (LOCKDOWN, "none [integrity] confidentiality"),
+        (LOCKDOWN, "none integrity [confidentiality]"),
+    ],
+)
+def test_stripped_modules_and_a_kernel_that_takes_signed_ones(root: FakeRoot, path: str, text: str) -> None:
+    root.write(UNSIGNED, "")
+    root.write(path, f"{text}\n")
+    said = root.run("phase_early && echo on")
+    assert said.reports("PXE-INIT-early-unsigned")
+    assert said.console.endswith("on\n")
+    assert root.calls("mount")[-1][-2:] == ["securityfs", "/sys/kernel/security"]
+
+
+@pytest.mark.parametrize("unsigned", [True, False])
+def test_stripped_modules_where_nobody_asks_for_signatures(root: FakeRoot, unsigned: bool) -> None:
+    if unsigned:
+        root.write(UNSIGNED, "")
+    root.write(ENFORCED, "N\n" if unsigned else "Y\n")
+    root.write(LOCKDOWN, "[none] integrity confidentiality\n" if unsigned else "none [integrity]\n")
+    assert root.run("phase_early").codes == []
+
+
 def test_early_mounts_what_is_missing(root: FakeRoot) -> None:
     root.run("phase_early")
     assert [words[-1] for words in root.calls("mount")] == ["/sys", "/dev", "/run"]

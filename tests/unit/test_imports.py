@@ -13,7 +13,7 @@ ROWS = (
     ("mkpxeinit", "errors", "meant"),
     ("sysroot", "workers", "elf", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.circle"),
-    ("kernel.index", "kernel.firmware", "kernel.modulefile"),
+    ("kernel.index", "kernel.firmware", "kernel.modulefile", "kernel.strip"),
     ("hardware.pci", "hardware.modalias"),
     ("hardware.given", "hardware.lspci", "hardware.lshw", "hardware.inventory", "hardware.devices"),
     ("kernel.symbols", "hardware.network", "hardware.drivers", "hardware.leftout"),
@@ -91,7 +91,7 @@ OWNERS = {
     "elftools": {"elf"},
     "click": {name for name in ORDER if name.startswith(("cli.", "manual."))},
     "pxelab": {"cli.boot"},
-    "subprocess": {"busybox_build", "netboot.serve_process", "prepare.chroot"},
+    "subprocess": {"busybox_build", "kernel.strip", "netboot.serve_process", "prepare.chroot"},
 }
 
 

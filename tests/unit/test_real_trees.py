@@ -140,6 +140,34 @@ def test_size(real: Real) -> None:
     assert real.image_size < (11.8e6 if real.release.startswith("6.1.") else 13.5e6)
 
 
+def test_stripped_modules_are_the_same_to_depmod_and_modinfo(real: Real, tmp_path: Path) -> None:
+    def made(cache: Path | None) -> bytes:
+        told = build.Options(sysroot=real.root, output=tmp_path / "image", strip_modules=True, cache=cache)
+        build.write(build.plan(told, {}))
+        return (tmp_path / "image").read_bytes()
+
+    image = made(tmp_path / "cache")
+    assert made(tmp_path / "cache") == image == made(None)
+    assert len(image) < 0.87 * real.image_size
+    out = unpack(image, tmp_path / "out")
+    assert (out / "etc/pxeinit/unsigned").read_text() == ""
+    modules = out / "lib/modules" / real.release
+    paths = [path for path in modules.rglob("*.ko") if b"~Module signature appended~" in path.read_bytes()]
+    assert paths == []
+    before = [(real.modules / path.relative_to(modules)) for path in sorted(modules.rglob("*.ko"))]
+    assert modinfo(*sorted(modules.rglob("*.ko"))) == modinfo(*before)
+    lists = {path.name: path.read_text() for path in modules.glob("modules.*")}
+    assert lists == {path.name: path.read_text() for path in real.modules.glob("modules.*")}
+
+
+def modinfo(*paths: Path) -> list[str]:
+    """Return what modinfo says of modules, without where they lie and what signed them."""
+    assert MODINFO is not None, "kmod is not installed"
+    said = subprocess.run([MODINFO, *paths], capture_output=True, check=True, text=True).stdout
+    left = ("filename:", "sig_id:", "signer:", "sig_key:", "sig_hashalgo:", "signature:", "\t")
+    return [line for line in said.splitlines() if not line.startswith(left)]
+
+
 @pytest.mark.parametrize("suite", ["bookworm", "trixie"])
 def test_images_of_initramfs_tools(suite: str) -> None:
     """The image that the tree's own tool made is read to its end and has the kernel's modules."""
