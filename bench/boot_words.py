@@ -15,7 +15,7 @@ image's modules and busybox, each step once, no check, no second try. Where a pr
 2.4 s, 2.0 s are the aim: 0.83 of it.
 
 initramfs-tools mounts by NFS 3, which is all that its nfsmount can; dracut and mkpxeinit by 4.2.
-"stripped" is `--strip-modules`.
+"stripped" is with `--strip-modules`.
 dracut's network is network-legacy on Debian 12, systemd-networkd on Debian 13. "own busybox" is that of
 `mkpxeinit busybox`; otherwise it is Debian's.
 

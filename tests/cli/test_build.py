@@ -110,6 +110,34 @@ def test_default_compressor(run: Run, root: Path, tmp_path: Path, config: str, m
     assert (tmp_path / "image").read_bytes().startswith(magic)
 
 
+# Copies: the modules of small trees have nothing to strip.
+STRIP = """#!/bin/sh
+[ "$1" != --version ] || { echo own strip 1.0; exit; }
+while [ "$1" != -o ]; do shift; done
+exec /bin/cp "$3" "$2"
+"""
+
+
+def test_stripped_modules(run: Run, root: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    words = ("build", "--sysroot", root, "-o", tmp_path / "image", "--strip-modules")
+    done = run(*words, env={"PATH": str(bare)})
+    assert done.code == 1
+    assert done.stderr.startswith("mkpxeinit: --strip-modules: no program here strips modules for X86_64")
+    assert "install binutils" in done.stderr
+    assert not (tmp_path / "image").exists()
+    (bare / "strip").write_text(STRIP)
+    (bare / "strip").chmod(0o755)
+    assert run(*words, env={"PATH": str(bare)}).code == 0
+    assert b"etc/pxeinit/unsigned" in run("list", tmp_path / "image").stdout
+    # What real strip makes of such a module is not the module.
+    done = run(*words, "--no-cache")
+    assert done.code == 1 and "leave --strip-modules out" in done.stderr
+    assert run(*words[:-1]).code == 0
+    assert b"etc/pxeinit/unsigned" not in run("list", tmp_path / "image").stdout
+
+
 def test_version_loads_little(run: Run) -> None:
     """`--version` is quick because no verb and no reader of archives, ELF or zstd is imported for it."""
     done = run("--version", fresh=True)

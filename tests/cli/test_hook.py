@@ -28,6 +28,14 @@ def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
     assert images(root) == [f"pxeinit-{NEW}.img"]
 
 
+def test_stripped_modules_are_asked_for(hook: Hook, root: Path, config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text().replace("buses = []", "buses = [], strip-modules = true"))
+    done = hook("add", RELEASE, env={"PATH": str(tmp_path)})
+    assert done.code != 0
+    assert "--strip-modules: no program here strips modules for X86_64" in done.stderr
+    assert images(root) == []
+
+
 def test_remove_makes_the_other_one_first(hook: Hook, root: Path) -> None:
     """The other kernel has no image yet: that is made before this one's goes."""
     assert hook("add", RELEASE).code == 0
