@@ -14,8 +14,16 @@ def main() -> None:
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
         # Names in trees and lists of modules are UTF-8 whatever the locale of whoever builds an image.
         os.execv(sys.executable, [sys.orig_argv[0], "-X", "utf8", *sys.orig_argv[1:]])
+    import signal
+
+    # Until all is imported there is nothing to tidy up, and no traceback to be shown for Ctrl-C.
+    interruptible = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from mkpxeinit.cli.main import run
 
+    if interruptible:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(run())
 
 

@@ -114,17 +114,18 @@ def ahead(function: Callable[[_T], _R], items: Sequence[_T], most: int = 16) -> 
     an item comes out in its place. When the caller goes no further, no more are begun than are in work.
     """
     shared = _Ahead(function, items, most)
-    threads = [
-        threading.Thread(target=shared.work) for _ in range(min(os.cpu_count() or 1, len(items), most))
-    ]
-    for thread in threads:
-        thread.start()
+    started: list[threading.Thread] = []
     try:
+        for _ in range(min(os.cpu_count() or 1, len(items), most)):
+            # A daemon: a signal may come where it is started but not known here, and a process must end.
+            thread = threading.Thread(target=shared.work, daemon=True)
+            thread.start()
+            started.append(thread)
         for number in range(len(items)):
             yield shared.take(number)
     finally:
         shared.stop()
-        for thread in threads:
+        for thread in started:
             thread.join()
 
 

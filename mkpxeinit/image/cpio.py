@@ -6,6 +6,8 @@ depend on the locale. Through its ffi both are given as bytes.
 """
 
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from ctypes import CDLL, addressof, c_char, c_char_p, c_int, c_int64, c_uint, c_void_p
@@ -80,7 +82,7 @@ def write(items: Iterable[tuple[Entry, bytes]], mtime: int, put: Callable[[memor
     try:
         with _writer() as archive:
             ffi.write_open(archive, None, _NO_OPEN, output.callback, _NO_CLOSE)
-            with output.no_more_after_an_error():
+            with output.no_more_after_an_error(), output.signals():
                 for number, (entry, body) in enumerate(items, 1):
                     size += _packed_size(entry, body)
                     _write(archive, entry, body, number, mtime)
@@ -89,6 +91,8 @@ def write(items: Iterable[tuple[Entry, bytes]], mtime: int, put: Callable[[memor
         if output.error is not None:
             raise output.error from None
         raise ImageError(f"libarchive cannot write the archive: {error}") from error
+    if output.error is not None:
+        raise output.error
     if output.size != size:
         raise ImageError(f"libarchive wrote {output.size} bytes where {size} belong")
 
@@ -110,6 +114,29 @@ class _Output:
         except BaseException as error:
             self.error = self.error or error
             raise
+
+    @contextmanager
+    def signals(self) -> Iterator[None]:
+        """Keep what a signal's handler raises at the very edge of `_take`, which ctypes would only print.
+
+        Handlers run in the main thread alone.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        usual = sys.unraisablehook
+
+        def hook(told: "sys.UnraisableHookArgs") -> None:
+            if told.exc_value is None or isinstance(told.exc_value, Exception):
+                usual(told)
+            else:
+                self.error = self.error or told.exc_value
+
+        sys.unraisablehook = hook
+        try:
+            yield
+        finally:
+            sys.unraisablehook = usual
 
     def _take(self, _archive: object, _data: object, buffer: Any, length: int) -> int:
         if self.error is not None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,8 +52,8 @@ def run(tmp_path: Path, forked: Forked) -> Run:
     """Run mkpxeinit with arguments in an empty folder and a clean environment.
 
     `prefix` are words before it. A command is a process of its own, but begins as a fork, which saves
-    Python's start, unless another mkpxeinit is tested, `fresh` asks for it, or variables or words before it
-    need it.
+    Python's start, unless another mkpxeinit is tested, `fresh` asks for it, variables or words before it need
+    it, or several threads run commands.
     """
     folder = tmp_path / "cwd"
     folder.mkdir()
@@ -66,7 +67,8 @@ def run(tmp_path: Path, forked: Forked) -> Run:
         own = {"XDG_CACHE_HOME": str(tmp_path / "xdg"), "XDG_STATE_HOME": str(tmp_path / "xdg-state")}
         environment = ENVIRONMENT | own | dict(env or {})
         words = [*prefix, command(), *map(str, arguments)]
-        if not (fresh or prefix or "MKPXEINIT" in os.environ) and fits(env or {}):
+        alone = threading.current_thread() is threading.main_thread()
+        if alone and not (fresh or prefix or "MKPXEINIT" in os.environ) and fits(env or {}):
             code, stdout, stderr = forked.run(words, folder, environment)
             return Done(code, stdout, stderr.decode())
         done = subprocess.run(

@@ -98,4 +98,4 @@ def test_delays_after_failures_grow(root: FakeRoot) -> None:
     delays = [int(words[0]) for words in root.calls("timeout")]
     assert len(delays) > 10
     assert sum(delays) >= DOOMSDAY - 3
-    assert all(30 <= delay <= 60 for delay in delays[6:])
+    assert all(10 <= delay <= 20 for delay in delays[6:])

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from pathlib import PurePosixPath as P
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -156,6 +157,28 @@ def test_what_cannot_be_put_away_is_an_error_and_the_end() -> None:
     with pytest.raises(KeyboardInterrupt, match="full"):
         cpio.write(items(), 0, full)
     assert len(put) == 3 and asked == [0]
+
+
+@pytest.mark.parametrize("call", [0, 1, 3, 6])
+def test_a_signal_at_the_edge_of_the_callback_comes_out(
+    monkeypatch: pytest.MonkeyPatch, call: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """ctypes has nobody to give it to, and prints it; the archive goes on without those bytes."""
+    take = cpio._Output._take
+    calls: list[int] = []
+
+    def interrupted(self: cpio._Output, *arguments: Any) -> int:
+        calls.append(0)
+        if len(calls) == call + 1:
+            raise KeyboardInterrupt("at the edge")
+        return take(self, *arguments)
+
+    monkeypatch.setattr(cpio._Output, "_take", interrupted)
+    usual = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt, match="at the edge"):
+        pack([(File(P("a"), b""), b"12345"), (File(P("b"), b""), b"123")], 0)
+    assert sys.unraisablehook is usual
+    assert capfd.readouterr().err == ""
 
 
 def test_an_error_of_the_contents_passes_and_nothing_more_is_written() -> None:

@@ -125,3 +125,22 @@ def test_the_error_of_meanwhile_comes_where_its_result_is_wanted() -> None:
 
     with meanwhile(fail) as result, pytest.raises(ValueError, match="there"):
         result()
+
+
+def test_a_signal_while_threads_are_started_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    begun: list[threading.Thread] = []
+
+    def interrupted(self: threading.Thread) -> None:
+        start(self)
+        begun.append(self)
+        if len(begun) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    with pytest.raises(KeyboardInterrupt):
+        list(ahead(lambda number: number, range(100), most=4))
+    for each in begun:
+        each.join(10)
+    assert len(begun) == 2 and not any(each.is_alive() for each in begun)
