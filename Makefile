@@ -15,9 +15,10 @@ SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke bench/bare-init .ci/r
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60
 
-# Rounds of `make bench`, and which of its parts: PARTS=build, say.
+# Rounds of `make bench`, which of its parts (PARTS=build, say), and which suites (SUITES=bookworm).
 ROUNDS = 5
 PARTS =
+SUITES =
 # What else there is to say of the machine, other work on it for example.
 REMARK =
 
@@ -44,7 +45,7 @@ fuzz: setup
 	MKPXEINIT_FUZZ_SECONDS=$(FOR) .venv/bin/pytest -n auto --dist worksteal tests/fuzz
 
 bench: setup
-	.venv/bin/python -m bench --rounds $(ROUNDS) --remark "$(REMARK)" $(PARTS)
+	.venv/bin/python -m bench --rounds $(ROUNDS) --remark "$(REMARK)" --suites "$(SUITES)" $(PARTS)
 
 lint: setup
 	.venv/bin/ruff check .

@@ -26,9 +26,10 @@ OURS = "mkpxeinit"
 SMALL = "mkpxeinit, own busybox"
 STRIPPED = "mkpxeinit, stripped"
 BARE = "bare script"
-# An unknown word of the command line is in init's environment. With 4.2, this kernel's READ_PLUS and the
-# server's end in a read error, and the script's machine in a panic.
+# With 4.2, Debian 13's READ_PLUS and the server's end in a read error: the bare script in a panic, dracut in
+# a systemd that cannot start /sbin/init. An unknown word of the command line is in init's environment.
 BARE_APPEND = {"bookworm": "", "trixie": "BARE_VERSION=4.1"}
+DRACUT_OPTIONS = {"bookworm": "rw", "trixie": "rw,vers=4.1"}
 BARE_INIT = Path(__file__).with_name("bare-init")
 _RUN = re.compile(r"^\[ *(\d+\.\d+)\] Run /init as init process")
 # klibc's ipconfig begins an attempt; after one without an answer it begins another.
@@ -64,11 +65,11 @@ class Times:
     lost: float = 0.0
 
 
-def run(rounds: int) -> dict[str, Any]:
+def run(rounds: int, suites: Sequence[str] = peers.SUITES) -> dict[str, Any]:
     """Return the result: a row for each case and suite, with medians of `rounds` rounds."""
     rows: list[dict[str, Any]] = []
     versions = {each: frame.package_version(each) for each in ("qemu-system-x86", "nfs-ganesha")}
-    for suite in peers.SUITES:
+    for suite in suites:
         tree = peers.tree(suite)
         for name in ("initramfs-tools", "dracut-core"):
             versions[f"{suite}: {name}"] = frame.package_version(name, tree.path)
@@ -97,7 +98,7 @@ def make_cases(tree: peers.BenchTree, folder: Path) -> Iterator[Case]:
     where = f"nfsroot={SERVER}:{EXPORT}"
     # klibc's nfsmount speaks versions 2 and 3 alone.
     debian = f"root=/dev/nfs {where},v3 ip=dhcp rw"
-    dracut = f"root=nfs:{SERVER}:{EXPORT}:rw ip=dhcp rd.neednet=1 rw"
+    dracut = f"root=nfs:{SERVER}:{EXPORT}:{DRACUT_OPTIONS[tree.suite]} ip=dhcp rd.neednet=1 rw"
     _, debian_image = peers.mkinitramfs(tree, "netboot")
     _, dracut_image = peers.dracut(tree)
     for nic in NICS:

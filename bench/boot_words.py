@@ -14,8 +14,9 @@ loads kernel and initrd itself, so that power-on → init is firmware, kernel an
 image's modules and busybox, each step once, no check, no second try. Where a prototype of that kind takes
 2.4 s, 2.0 s are the aim: 0.83 of it.
 
-initramfs-tools mounts by NFS 3, which is all that its nfsmount can; dracut and mkpxeinit by 4.2.
-"stripped" is with `--strip-modules`.
+initramfs-tools mounts by NFS 3, which is all that its nfsmount can; dracut and mkpxeinit by 4.2;
+on Debian 13 the bare script and dracut by 4.1, for there 4.2 ends in a read error that only mkpxeinit gets
+over. "stripped" is with `--strip-modules`.
 dracut's network is network-legacy on Debian 12, systemd-networkd on Debian 13. "own busybox" is that of
 `mkpxeinit busybox`; otherwise it is Debian's.
 

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -69,11 +69,11 @@ class _Ours:
         return _Maker(Case(name, run), image)
 
 
-def run(rounds: int) -> dict[str, Any]:
+def run(rounds: int, suites: Sequence[str] = peers.SUITES) -> dict[str, Any]:
     """Return the result: a row for each case and suite, with medians of `rounds` rounds."""
     rows: list[Row] = []
     versions = _common_versions()
-    for suite in peers.SUITES:
+    for suite in suites:
         tree = peers.tree(suite)
         versions |= {f"{suite}: {name}": version for name, version in _versions(tree).items()}
         with tempfile.TemporaryDirectory(prefix="mkpxeinit-bench-") as folder:
