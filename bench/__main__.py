@@ -14,9 +14,7 @@ def main() -> None:
     """Run the parts that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="How often each case runs. [default: 5]")
-    parser.add_argument(
-        "--suites", default="", help="Of build and boot: Debian's, with commas. [all]"
-    )
+    parser.add_argument("--suites", default="", help="Of build and boot: Debian's, with commas. [all]")
     parser.add_argument("--remark", default="", help="What else there is to say of the machine.")
     parser.add_argument("--docs", action="store_true", help="Measure nothing, write the documentation only.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"Of: {', '.join(PARTS)}. [default: all]")
