@@ -10,9 +10,9 @@ def configuration(site: Site) -> str:
     """Return the exports of `site`; ServerError if it has no subnets. An address counts before a network."""
     lines = []
     for export in exports(site):
-        who = [
-            *(f"{each}({options('rw', export.path)})" for each in export.writers),
-            *(f"{each}({options('ro', export.path)})" for each in export.readers),
-        ]
+        who = []
+        for access, clients in (("rw", export.writers), ("ro", export.readers)):
+            told = options(access, export.path)  # which looks at the folder
+            who += [f"{each}({told})" for each in clients]
         lines.append(f"{export.path} {' '.join(who)}")
     return head("The kernel's NFS server") + "".join(f"{line}\n" for line in lines)

@@ -162,10 +162,11 @@ def _kernel(site: Site, folder: Path, stack: ExitStack, guard: Guard) -> list[Se
         servers.append(mountd)
     for export in nfs.exports(site):
         for access, clients in (("rw", export.writers), ("ro", export.readers)):
+            told = exported.options(access, export.path)
             for client in clients:
                 if _exported(str(export.path), client):
                     continue
                 where = f"{client}:{export.path}"
                 stack.callback(run, ["exportfs", "-u", where])
-                run(["exportfs", "-o", exported.options(access, export.path), where])
+                run(["exportfs", "-o", told, where])
     return servers
