@@ -223,7 +223,7 @@ def _with_files(
 
 def write(build: Build) -> Result:
     """Write the image of `build`, whole or not at all; MkpxeinitError if that fails."""
-    from mkpxeinit.image import assemble  # with libarchive: who only plans need not wait for it
+    from mkpxeinit.image import assemble  # with libarchive: not for who imports this module
 
     start = time.monotonic()
     size = 0
@@ -264,11 +264,17 @@ def check_firmware(build: Build) -> None:
         )
 
 
+def firmware_remark(build: Build) -> str:
+    """Return a line about the firmware that the tree lacks for `build`, empty if there is all."""
+    count = len(build.missing_firmware)
+    return f"the tree lacks {count} firmware files that drivers of the image name" if count else ""
+
+
 def _machine(
     tree: Sysroot, index: kernel_index.ModuleIndex, chosen: selection.Selection, files: ModuleFiles
 ) -> elf.Machine | None:
     """Return the machine of the kernel, as its first module says; None if all is built in."""
-    from mkpxeinit.image import assemble
+    from mkpxeinit.image import assemble  # with libarchive, while the modules are read
 
     if not chosen.modules:
         return None

@@ -217,8 +217,8 @@ def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Voice) -> Path |
         build.check_firmware(decided)
     result = build.write(decided)
     remarks = list(decided.notes)
-    if count := len(decided.missing_firmware):
-        remarks.append(f"the tree lacks {count} firmware files that drivers of the image name")
+    if lacking := build.firmware_remark(decided):
+        remarks.append(lacking)
     more = say.counted(tree.name, remarks)
     say(
         f"tree {tree.name}: {printable(target)}: image of kernel {release}, {result.size} bytes, "

@@ -182,8 +182,8 @@ def _fill(
             say(note)
         if options.strict:
             build.check_firmware(decided)
-        if count := len(decided.missing_firmware):
-            say(f"the tree lacks {count} firmware files that drivers of the image name; build -v lists them")
+        if lacking := build.firmware_remark(decided):
+            say(f"{lacking}; build -v lists them")
         for note in build.write(decided).notes:
             say(note)
         image.chmod(0o644)
