@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mkpxeinit import builtin, busybox, content, dropins, elf, resources, selection
+from mkpxeinit import builtin, busybox, content, dropins, elf, resources, selection, treeinit
 from mkpxeinit.cache import Cache
 from mkpxeinit.errors import SysrootError, UsageError, printable
 from mkpxeinit.files import GivenFile, collect
@@ -121,6 +121,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         machine = _machine(tree, index, chosen, files)
         stripper = strip.find(machine) if options.strip_modules and machine else None
         box, remarks = _busybox(tree, options.busybox, machine, config or {})
+        known, doubts = treeinit.look(tree, release, machine, config or {})
         read = reading()
     asking = content.asking(read, present)
     reasons = content.firmware_reasons(asking)
@@ -133,7 +134,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         content.modules(index, chosen, read, machine, found, reasons, stripper),
         content.programs(box, gathered),
         content.client(resources.folder("init")),
-        content.configuration(release, options.cmdline, named, stripper is not None),
+        content.configuration(release, options.cmdline, named, stripper is not None, known),
     )
     return Build(
         release=release,
@@ -142,7 +143,7 @@ def plan(options: Options, environment: Mapping[str, str] | None = None) -> Buil
         modules=chosen.modules,
         compressor=compressor,
         mtime=mtime,
-        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *said),
+        notes=(*notes, *index.settings.notes, *told, *chosen.notes, *remarks, *said, *doubts),
         missing_firmware=_missing(found, asking),
         left_out=chosen.left_out,
         cache=cache,

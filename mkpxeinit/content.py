@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mkpxeinit import __version__
+from mkpxeinit import __version__, treeinit
 from mkpxeinit.builtin import Present
 from mkpxeinit.busybox import Busybox
 from mkpxeinit.elf import Machine
@@ -278,9 +278,12 @@ def client(init: Path) -> Segment:
 
 
 def configuration(
-    release: str, cmdline: str, extra_modules: Iterable[str], stripped: bool = False
+    release: str, cmdline: str, extra_modules: Iterable[str], stripped: bool = False, known: str = ""
 ) -> Segment:
-    """Return the segment of what this build was told, which the client reads."""
+    """Return the segment of what this build was told, which the client reads.
+
+    `known` is what treeinit.look saw of the tree's init.
+    """
     texts = {
         CMDLINE: (f"{cmdline}\n" if cmdline else "", "--cmdline"),
         PurePosixPath("etc/pxeinit/release"): (f"{release}\n", "the kernel that this image is for"),
@@ -290,6 +293,8 @@ def configuration(
         PurePosixPath("etc/passwd"): ("root:x:0:0:root:/root:/bin/sh\n", "names in listings"),
         PurePosixPath("etc/group"): ("root:x:0:\n", "names in listings"),
     }
+    if known:
+        texts[treeinit.PLACE] = (known, "how the client knows the tree's init again")
     if stripped:
         texts[UNSIGNED] = ("", "--strip-modules")
     items = (

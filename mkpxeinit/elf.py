@@ -9,7 +9,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from elftools.elf.elffile import ELFFile
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 from mkpxeinit.errors import ProgramError
 from mkpxeinit.sysroot import open_regular
 
-_MAGIC = b"\x7fELF"
-_NO_ELF = "not an ELF file; truncated, or another kind of file"
+MAGIC = b"\x7fELF"
+NO_ELF = "not an ELF file; truncated, or another kind of file"
 _SYMTAB = 2  # SHT_SYMTAB
 _NOBITS = 8  # SHT_NOBITS: a section without bytes in the file
 
@@ -30,18 +30,12 @@ _COMPAT = {
     ("EM_AARCH64", "EM_ARM"): "COMPAT",
 }
 
-# elf(5), d_tag; DF_1_NODEFLIB of d_val.
-_NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH, _FLAGS_1 = 1, 5, 10, 14, 15, 29, 0x6FFFFFFB
-_NODEFLIB = 0x800
 _MAX_SEGMENTS = 4096
-_MAX_TAGS = 65536
-_MAX_NEEDED = 4096
-_MAX_NAME = 4096  # bytes, PATH_MAX: what is longer cannot be opened
-_MAX_FOLDERS = 65536  # bytes of an RPATH
 _UNDEFINED = 0  # SHN_UNDEF
 _SYMBOL_LENGTH = 512  # bytes; KSYM_NAME_LEN of include/linux/kallsyms.h
 
 
+EXECUTABLE, SHARED = 2, 3  # ET_EXEC, ET_DYN
 HEADER = 64  # bytes of the longer kind of header, Elf64_Ehdr
 _INTERPRETER = 3  # PT_INTERP
 _EXTENDED = 0xFF00  # SHN_LORESERVE, and PN_XNUM is above it: the numbers stand elsewhere
@@ -69,22 +63,12 @@ class Elf:
     interpreter: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Dynamic:
-    """What a loader reads of an ELF file: see elf(5), Elf_Dyn. Texts are as they stand there.
+class Bytes(Protocol):
+    """The bytes of a file, of which no more need be read than is asked for."""
 
-    `rpath` is None if there is none, or a RUNPATH besides, which makes loaders ignore it. `loadable`:
-    it is of type ET_DYN or ET_EXEC and has segments to be loaded.
-    """
+    def __len__(self) -> int: ...
 
-    machine: Machine
-    interpreter: str | None
-    loadable: bool
-    needed: tuple[str, ...] = ()
-    soname: str | None = None
-    rpath: str | None = None
-    runpath: str | None = None
-    no_default_folders: bool = False
+    def __getitem__(self, part: slice, /) -> bytes: ...
 
 
 class _Header(NamedTuple):
@@ -98,7 +82,7 @@ class _Header(NamedTuple):
 
 def _header(data: bytes) -> _Header | None:
     """Return the header that `data` begins with; None if there is anything unusual about it."""
-    if len(data) < HEADER or not data.startswith(_MAGIC) or data[4] not in (1, 2) or data[5] not in (1, 2):
+    if len(data) < HEADER or not data.startswith(MAGIC) or data[4] not in (1, 2) or data[5] not in (1, 2):
         return None
     order = "<" if data[5] == 1 else ">"
     bits = 32 * data[4]
@@ -110,6 +94,65 @@ def _header(data: bytes) -> _Header | None:
     if name is None or not usual:
         return None
     return _Header(Machine(name, bits, order == "<"), (phoff, phsize, phnum), (shoff, shsize, shnum), names)
+
+
+class Segment(NamedTuple):
+    """A row of the table of segments: Elf32_Phdr or Elf64_Phdr of elf(5), as far as it is of use here."""
+
+    kind: int
+    offset: int
+    address: int
+    size: int
+
+
+class Segments(NamedTuple):
+    """What the kernel and loaders read first: the machine, e_type of elf(5), and all rows of the table."""
+
+    machine: Machine
+    type: int
+    rows: tuple[Segment, ...]
+
+
+def segments(data: Bytes) -> Segments:
+    """Return the segments of an ELF file; ValueError, or pyelftools' errors, if they are damaged."""
+    known = _usual_table(data[:HEADER])
+    if known is None:
+        file = _elffile(_Bounded(data[: len(data)]))
+        machine = Machine(str(file["e_machine"]), file.elfclass, file.little_endian)
+        kind = {"ET_EXEC": EXECUTABLE, "ET_DYN": SHARED}.get(file["e_type"], 0)
+        start, size, count = file["e_phoff"], file["e_phentsize"], file["e_phnum"]
+    else:
+        machine, kind, (start, size, count) = known
+    row = _segment_row(machine)
+    if count > _MAX_SEGMENTS or (count and size != row.size) or start + size * count > len(data):
+        raise ValueError(f"{count} program headers at {start} do not fit")
+    table = data[start : start + size * count] if count else b""
+    wide = machine.bits == 64
+    # 64 bits: type, flags, offset, address, ...; 32 bits have the flags further behind.
+    rows = (
+        Segment(*((r[0], r[2], r[3], r[5]) if wide else (r[0], r[1], r[2], r[4])))
+        for r in row.iter_unpack(table)
+    )
+    return Segments(machine, kind, tuple(rows))
+
+
+def _usual_table(begin: bytes) -> tuple[Machine, int, tuple[int, int, int]] | None:
+    """Return machine, type and table of segments of a header; None if there is anything unusual about it."""
+    if len(begin) < HEADER or not begin.startswith(MAGIC) or begin[4] not in (1, 2) or begin[5] not in (1, 2):
+        return None
+    bits = 32 * begin[4]
+    order = "<" if begin[5] == 1 else ">"
+    kind = struct.Struct(f"{order}HHI{'QQQ' if bits == 64 else 'III'}I3H")
+    type_, number, _, _, start, _, _, _, size, count = kind.unpack_from(begin, 16)
+    name = _MACHINES.get(number)
+    if name is None or count >= _EXTENDED:
+        return None
+    return Machine(name, bits, order == "<"), type_, (start, size, count)
+
+
+def _segment_row(machine: Machine) -> struct.Struct:
+    """Return Elf32_Phdr or Elf64_Phdr of elf(5)."""
+    return struct.Struct(("<" if machine.little_endian else ">") + ("2I6Q" if machine.bits == 64 else "8I"))
 
 
 def _section_row(bits: int, order: str) -> struct.Struct:
@@ -128,8 +171,8 @@ def machine(begin: bytes, shown: str) -> Machine:
     known = _header(begin)
     if known is not None:
         return known.machine
-    if not begin.startswith(_MAGIC):
-        raise ProgramError(f"{shown}: {_NO_ELF}")
+    if not begin.startswith(MAGIC):
+        raise ProgramError(f"{shown}: {NO_ELF}")
     try:
         elf = _elffile(io.BytesIO(begin))
         return Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
@@ -147,97 +190,6 @@ def runs_on(program: Machine, kernel: Machine, config: Mapping[str, str]) -> boo
     """Say whether a kernel for the machine `kernel`, configured so, runs programs for `program`."""
     option = _COMPAT.get((kernel.name, program.name))
     return program == kernel or (option is not None and config.get(option) == "y")
-
-
-def dynamic(data: bytes, shown: str) -> Dynamic:
-    """Return what a loader reads of the ELF file `data`, from its segments alone, as loaders do.
-
-    ProgramError, naming it `shown`, if it is none or damaged.
-    """
-    if not data.startswith(_MAGIC):
-        raise ProgramError(f"{shown}: {_NO_ELF}")
-    try:
-        return _dynamic(_elffile(_Bounded(data)), data, shown)
-    except (ProgramError, MemoryError):
-        raise
-    except Exception as error:  # pyelftools lets construct's, struct's and Unicode's errors through
-        raise ProgramError(f"{shown}: damaged ELF file: {error}") from error
-
-
-def _dynamic(elf: "ELFFile", data: bytes, shown: str) -> Dynamic:
-    machine = Machine(str(elf["e_machine"]), elf.elfclass, elf.little_endian)
-    header = elf.structs.Elf_Phdr
-    start, size, count = elf["e_phoff"], elf["e_phentsize"], elf["e_phnum"]
-    if count > _MAX_SEGMENTS or (count and size != header.sizeof()) or start + size * count > len(data):
-        raise ProgramError(f"{shown}: damaged ELF file: {count} program headers at {start} do not fit")
-    interpreter, table, loads = None, b"", []
-    for number in range(count):
-        at = start + number * size
-        segment = header.parse(data[at : at + size])
-        offset, length = segment["p_offset"], segment["p_filesz"]
-        kind = segment["p_type"]
-        if kind in ("PT_INTERP", "PT_DYNAMIC", "PT_LOAD") and offset + length > len(data):
-            raise ProgramError(f"{shown}: truncated ELF file")
-        if kind == "PT_INTERP":
-            interpreter = _text(data[offset : offset + length], 0)
-        elif kind == "PT_DYNAMIC":
-            table = data[offset : offset + length]
-        elif kind == "PT_LOAD":
-            loads.append((segment["p_vaddr"], offset, length))
-    loadable = elf["e_type"] in ("ET_DYN", "ET_EXEC") and bool(loads)
-    tags = _tags(table, machine)
-    values = dict(tags)  # the last of several counts, but for DT_NEEDED
-    if not tags or _STRTAB not in values:
-        return Dynamic(machine, interpreter, loadable)
-    strings = _strings(data, loads, values[_STRTAB], values.get(_STRSZ, len(data)))
-
-    def text(tag: int, limit: int) -> str | None:
-        return _text(strings, values[tag], limit) if tag in values else None
-
-    needed = [value for tag, value in tags if tag == _NEEDED]
-    if len(needed) > _MAX_NEEDED:
-        raise ValueError(f"needs {len(needed)} libraries")
-    return Dynamic(
-        machine,
-        interpreter,
-        loadable,
-        tuple(dict.fromkeys(_text(strings, value) for value in needed)),
-        text(_SONAME, _MAX_NAME),
-        None if _RUNPATH in values else text(_RPATH, _MAX_FOLDERS),
-        text(_RUNPATH, _MAX_FOLDERS),
-        bool(values.get(_FLAGS_1, 0) & _NODEFLIB),
-    )
-
-
-def _tags(table: bytes, machine: Machine) -> list[tuple[int, int]]:
-    """Return the entries of the segment PT_DYNAMIC up to DT_NULL; those of loaders fit in 65536."""
-    entry = struct.Struct(("<" if machine.little_endian else ">") + ("QQ" if machine.bits == 64 else "II"))
-    whole = len(table) - len(table) % entry.size
-    tags: list[tuple[int, int]] = []
-    for tag, value in entry.iter_unpack(table[:whole]):
-        if tag == 0:
-            break
-        if len(tags) == _MAX_TAGS:
-            raise ValueError("no end of the dynamic section")
-        tags.append((tag, value))
-    return tags
-
-
-def _strings(data: bytes, loads: list[tuple[int, int, int]], address: int, size: int) -> bytes:
-    """Return the string table that is loaded to `address`, at most `size` bytes."""
-    for virtual, offset, length in loads:
-        if virtual <= address < virtual + length:
-            start = offset + address - virtual
-            return data[start : min(offset + length, start + size)]
-    raise ValueError("its string table is in no segment")
-
-
-def _text(strings: bytes, at: int, limit: int = _MAX_NAME) -> str:
-    """Return the text that begins at `at` and ends with a NUL, at most `limit` bytes long."""
-    end = strings.find(b"\0", at, at + limit + 1)
-    if end < 0:
-        raise ValueError("a name has no end, or is too long")
-    return strings[at:end].decode("utf-8", "surrogateescape")
 
 
 class _Bounded(io.BytesIO):
@@ -260,8 +212,8 @@ def inspect(data: bytes, shown: str) -> Elf:
     usual = _whole_and_static(data)
     if usual is not None:
         return Elf(usual, None)
-    if not data.startswith(_MAGIC):
-        raise ProgramError(f"{shown}: {_NO_ELF}")
+    if not data.startswith(MAGIC):
+        raise ProgramError(f"{shown}: {NO_ELF}")
     try:
         from elftools.elf.segments import InterpSegment
 
@@ -318,8 +270,8 @@ def section_of(file: BinaryIO, name: str, shown: str) -> bytes:
     Empty if it has none; ProgramError, naming it `shown`, if it is damaged. pyelftools reads the header;
     the table of sections, which it would read a field at a time, is `Elf32_Shdr` or `Elf64_Shdr` of elf(5).
     """
-    if file.read(len(_MAGIC)) != _MAGIC:
-        raise ProgramError(f"{shown}: {_NO_ELF}")
+    if file.read(len(MAGIC)) != MAGIC:
+        raise ProgramError(f"{shown}: {NO_ELF}")
     try:
         rows, names = _sections(file)
         wanted = name.encode("ascii") + b"\0"

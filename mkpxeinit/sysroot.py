@@ -62,8 +62,24 @@ class Sysroot:
         except (OSError, ValueError) as error:
             raise self._error(path, error) from error
 
-    def _walk(self, start: str, path: str) -> str:
-        """Follow `path` from the host folder `start`; OSError or ValueError if it leads nowhere."""
+    def links(self, path: str) -> tuple[str, ...]:
+        """Return the symbolic links that the way to `path` passes, their paths inside, in that order.
+
+        The path of a link has no other link before its last component. SysrootError as `resolve`.
+        """
+        passed: list[str] = []
+        try:
+            self._walk(str(self.root), path, passed)
+        except (OSError, ValueError) as error:
+            raise self._error(path, error) from error
+        top = str(self.root).rstrip("/")
+        return tuple(each.removeprefix(top) for each in passed)
+
+    def _walk(self, start: str, path: str, passed: "list[str] | None" = None) -> str:
+        """Follow `path` from the host folder `start`; OSError or ValueError if it leads nowhere.
+
+        The host paths of links on the way are added to `passed`.
+        """
         root = str(self.root)
         here, todo, links = start, _parts(path), 0
         while todo:
@@ -78,6 +94,8 @@ class Sysroot:
                 here = there
                 continue
             links += 1
+            if passed is not None:
+                passed.append(there)
             if links > MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             target = str(Path(there).readlink())

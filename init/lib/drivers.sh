@@ -56,6 +56,7 @@ list_aliases() {
             $2) ;;
             *) continue ;;
         esac
+        [ "$1" != acpi ] || is_wanted_acpi "$alias" || continue
         is_modalias "$alias" || continue
         case $tried_aliases in
             *" $alias "*) continue ;;
@@ -65,6 +66,18 @@ list_aliases() {
     done
 }
 found_aliases=
+
+# is_wanted_acpi ALIAS: has it an id that a driver of the image is for? (Each device may have several.)
+is_wanted_acpi() {
+    local id
+    for id in $image_acpi; do
+        # shellcheck disable=SC2254  # the pattern is meant
+        case $1 in
+            acpi*:$id:*) return 0 ;;
+        esac
+    done
+    return 1
+}
 
 # list_bus BUS PATTERN: the same, if the image has drivers for what PATTERN (BUS:*) begins with.
 list_bus() {
@@ -83,13 +96,10 @@ load_found() {
 
 # load_bus_drivers: again and again callable; devices behind a bus that a driver just brought up are found the next time.
 load_bus_drivers() {
-    local id
     read_image_buses
     list_bus pci 'pci:*'
     # Among them Hyper-V's bus, virtio without PCI, and network devices of ARM servers.
-    for id in $image_acpi; do
-        list_aliases acpi "acpi*:$id:*"
-    done
+    [ -z "$image_acpi" ] || list_aliases acpi 'acpi*:*'
     load_found
     list_bus virtio 'virtio:*'
     list_bus vmbus 'vmbus:*'

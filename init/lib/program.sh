@@ -246,7 +246,7 @@ loads_quickly() {
 # read, too: they are then in the cache, and an error of the server's disk comes while it can still be told.
 check_program() {
     local file="$init_file" name="$tree_init" path="$tree_init" deep=0 loaded=
-    ! loads_quickly || return 0
+    [ $known = no ] && ! loads_quickly || return 0
     set --
     while read_program "$file" "$name" || return 1; do
         [ -n "$program_needs" ] || break

@@ -65,6 +65,9 @@ read_build() {
 check_build() {
     local file build='' running
     IFS= read -r running < /proc/sys/kernel/version || return 0
+    case $known.$known_build in
+        yes."$kernel_release ("*"$running"*) return 0 ;;
+    esac
     for file in "/boot/vmlinuz-$kernel_release" "/lib/modules/$kernel_release/vmlinuz"; do
         resolve_in_tree $nfs_root "$file" && [ -f "$resolved" ] && read_build "$resolved" || continue
         case $build in

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mkpxeinit import elf
+from mkpxeinit.dynamic import dynamic
 from mkpxeinit.errors import MkpxeinitError, ProgramError, PublishError, SysrootError, os_cause, printable
 from mkpxeinit.kernel.release import find_releases
 from mkpxeinit.netboot import generation, published, references
@@ -186,7 +186,7 @@ def _libraries(served: Sysroot, root: TftpRoot, modules: dict[PurePosixPath, str
     while todo:
         name, where = todo.popitem()
         try:
-            needed = elf.dynamic(read_regular(served.resolve(name), _MAX_LOADER), root.show(name)).needed
+            needed = dynamic(read_regular(served.resolve(name), _MAX_LOADER), root.show(name)).needed
         except (ProgramError, OSError) as error:
             cause = os_cause(error) if isinstance(error, OSError) else str(error)
             yield Finding(where, f"names {printable(name)}: {cause}", "publish with --update-loaders")

@@ -9,8 +9,9 @@ is taken. Of several builds in glibc-hwcaps only the plain one counts: it runs o
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from mkpxeinit.elf import Dynamic, dynamic
+from mkpxeinit.dynamic import Dynamic, dynamic, dynamic_of
 from mkpxeinit.errors import ProgramError, SysrootError, os_cause, printable
 from mkpxeinit.programs.loader import Loader
 from mkpxeinit.sysroot import Sysroot, read_regular
@@ -27,7 +28,10 @@ _CACHED = re.compile(r"(?:lib|ld-|ld\.so|ld64\.so).*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """An ELF file of the tree: `real` is its path in the tree, all links resolved."""
+    """An ELF file of the tree: `real` is its path in the tree, all links resolved.
+
+    `data` is empty where it was not wanted.
+    """
 
     real: str
     data: bytes = field(repr=False)
@@ -61,10 +65,11 @@ class _Object:
 
 
 class Reader:
-    """Reads ELF files of a tree, each once."""
+    """Reads ELF files of a tree, each once; only what loaders read of them unless `whole`."""
 
-    def __init__(self, tree: Sysroot) -> None:
+    def __init__(self, tree: Sysroot, whole: bool = True) -> None:
         self.tree = tree
+        self._whole = whole
         self._read: dict[str, Binary] = {}
 
     def read(self, path: str) -> Binary:
@@ -72,9 +77,18 @@ class Reader:
         host = self.tree.resolve(path)
         real = "/" + str(host.relative_to(self.tree.root))
         if real not in self._read:
-            data, mode = read_file(self.tree, path)
-            self._read[real] = Binary(real, data, mode, dynamic(data, self.tree.show(path)))
+            self._read[real] = self._binary(path, real, host)
         return self._read[real]
+
+    def _binary(self, path: str, real: str, host: Path) -> Binary:
+        shown = self.tree.show(path)
+        if self._whole:
+            data, mode = read_file(self.tree, path)
+            return Binary(real, data, mode, dynamic(data, shown))
+        try:
+            return Binary(real, b"", host.stat().st_mode, dynamic_of(host, shown))
+        except OSError as error:
+            raise ProgramError(f"{shown}: {os_cause(error)}") from error
 
 
 def read_file(tree: Sysroot, path: str) -> tuple[bytes, int]:

@@ -222,7 +222,16 @@ def test_a_real_tree(tmp_path: Path) -> None:
     copy.mkdir()
     modprobe = ("usr/lib/modprobe.d", "etc/modprobe.d")
     modules = ("lib", f"usr/lib/modules/{release}", *modprobe)
-    for name in (*modules, "bin", "usr/bin/busybox", f"boot/config-{release}"):
+    kernel = (f"boot/config-{release}", f"boot/vmlinuz-{release}")
+    init = (
+        "sbin",
+        "usr/sbin/init",
+        "usr/lib/systemd/systemd",
+        "lib64",
+        "usr/lib64",
+        "usr/lib/x86_64-linux-gnu",
+    )
+    for name in (*modules, *kernel, *init, "bin", "usr/bin/busybox", "etc/ld.so.conf", "etc/ld.so.conf.d"):
         if (tree / name).exists():
             subprocess.run(["cp", "-a", "--parents", name, copy], cwd=tree, check=True)
     make_tree(tmp_path / "shuffle", {"sitecustomize.py": SHUFFLE})

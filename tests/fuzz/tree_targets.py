@@ -6,7 +6,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from mkpxeinit import elf
+from mkpxeinit import dynamic, elf
 from mkpxeinit.dropins import plan_hooks, read_drop_ins
 from mkpxeinit.errors import MkpxeinitError
 from mkpxeinit.files import check_target, collect, parse_file
@@ -113,7 +113,7 @@ def _symbols(data: bytes, folder: Path) -> None:
 
 def _dynamic(data: bytes, folder: Path) -> None:
     with suppress(MkpxeinitError):
-        elf.dynamic(data, "x")
+        dynamic.dynamic(data, "x")
     for at in ("usr/bin/p", "opt/liba.so.1", "lib64/ld-linux-x86-64.so.2"):
         with suppress(MkpxeinitError):
             _gather(folder / at.replace("/", "-"), {}, data, at)

@@ -11,7 +11,7 @@ ROOT = Path(mkpxeinit.__file__).parent
 # Each row may import from the rows above it, and from its own row only what stands to its left.
 ROWS = (
     ("mkpxeinit", "errors", "meant"),
-    ("sysroot", "workers", "elf", "resources", "image.compress", "reason"),
+    ("sysroot", "workers", "elf", "dynamic", "resources", "image.compress", "reason"),
     ("kernel.release", "kernel.modprobed", "kernel.builtin", "kernel.circle"),
     ("kernel.index", "kernel.firmware", "kernel.modulefile", "kernel.strip"),
     ("hardware.pci", "hardware.modalias"),
@@ -24,7 +24,7 @@ ROWS = (
     ("image.why", "image.compare"),
     ("coverage", "check"),
     ("programs.loader", "programs.libraries", "programs.place", "programs.cache", "programs.script"),
-    ("programs.gather", "files", "dropins"),
+    ("programs.gather", "treeinit", "files", "dropins"),
     ("content",),
     ("build",),
     ("api",),

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from mkpxeinit import elf as elf_reader
+from mkpxeinit.dynamic import dynamic
 from mkpxeinit.elf import Machine
 from mkpxeinit.errors import MkpxeinitError, ProgramError, SysrootError
 from mkpxeinit.image.entry import Entry, File, Symlink
@@ -317,20 +317,20 @@ def test_absurd_headers_end_soon(at: int, value: bytes) -> None:
     data = bytearray(linked(["libx.so"], interpreter=GLIBC))
     data[at : at + len(value)] = value
     if at == 58:
-        assert elf_reader.dynamic(bytes(data), "x").needed == ("libx.so",)
+        assert dynamic(bytes(data), "x").needed == ("libx.so",)
     else:
         with pytest.raises(ProgramError):
-            elf_reader.dynamic(bytes(data), "x")
+            dynamic(bytes(data), "x")
 
 
 def test_a_file_cut_short() -> None:
     """Also where what is left could be read: a loader maps the whole."""
     whole = linked(["libx.so"], interpreter=GLIBC) + bytes(64)
     size = len(whole) - 64
-    assert elf_reader.dynamic(whole[:size], "x").needed == ("libx.so",)
+    assert dynamic(whole[:size], "x").needed == ("libx.so",)
     for kept in (size - 1, size - 9):
         with pytest.raises(ProgramError, match="x: truncated ELF file"):
-            elf_reader.dynamic(whole[:kept], "x")
+            dynamic(whole[:kept], "x")
 
 
 @pytest.mark.parametrize("seed", range(300))
@@ -343,7 +343,7 @@ def test_any_damage_is_an_error_of_ours(seed: int) -> None:
         data[chance.randrange(4, len(data))] = chance.choice([0, 1, 0x7F, 0x80, 0xFF])
     data = data[: chance.randint(4, len(data))] if seed % 3 == 0 else data
     try:
-        elf_reader.dynamic(bytes(data), "x")
+        dynamic(bytes(data), "x")
     except ProgramError as error:
         assert str(error).startswith("x: ")
 
@@ -378,7 +378,7 @@ def test_searches_that_would_not_end(tmp_path: Path) -> None:
         (["libx.so.1"], {"rpath": ":".join(["/a"] * 40000)}, "a name has no end, or is too long"),
     ):
         with pytest.raises(ProgramError, match=says):
-            elf_reader.dynamic(linked(needed, interpreter=GLIBC, **more), "x")  # type: ignore[arg-type]
+            dynamic(linked(needed, interpreter=GLIBC, **more), "x")  # type: ignore[arg-type]
     names = [f"lib{n}.so" for n in range(40)]
     many: Tree = {f"opt/{name}": linked(soname=name) for name in names}
     with pytest.raises(ProgramError, match="could be in more than 100000 places"):
