@@ -251,8 +251,8 @@ Examples:
 @click.option(
     "--strip-modules",
     is_flag=True,
-    help="Leave debug data and signatures out of the modules: the image is a fifth smaller, but does not "
-    "boot under Secure Boot. Needs strip, of binutils (docs/kernel.md).",
+    help="Leave debug data and signatures out of the modules: the image is a fifth smaller and boots "
+    "sooner, but not under Secure Boot. Needs strip, of binutils (docs/kernel.md).",
 )
 @click.option(
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."

@@ -27,7 +27,7 @@ from mkpxeinit.sysroot import read_regular
 from mkpxeinit.workers import ahead, meanwhile, side_by_side
 
 _AGAIN = "install its package again"
-_FORM = 2  # of what is made from the same entries: raised when this package's code makes other bytes of them
+_FORM = 3  # of what is made from the same entries: raised when this package's code makes other bytes of them
 _ALIGNED = 4  # bytes: where the kernel looks for the next archive
 _SMALL = 16 << 10  # bytes; what is packed in no time is not worth a file in the cache
 

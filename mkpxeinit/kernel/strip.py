@@ -1,4 +1,4 @@
-"""Modules without what only debuggers read: type information, local symbols; the signature goes with them.
+"""Modules without what only debuggers and tracers read; the signature goes with it.
 
 binutils' strip does it, or LLVM's. What the kernel needs to load and link a module stays: sections,
 relocations and the symbols that these name (Documentation/kbuild/modules.rst, INSTALL_MOD_STRIP).
@@ -24,6 +24,9 @@ _TRIPLETS = {
     "EM_RISCV": "riscv64-linux-gnu",
 }
 _TYPES = ".BTF"
+# Enumerations of trace events, for whoever reads the formats of these (include/trace/trace_events.h): to write
+# them there takes the kernel longer than all else that it does for NFS 4.
+_NAMES = "_ftrace_eval_map"
 _TYPE_NUMBERS = ".BTF_ids"  # a module that has it registers functions by its types, and fails without them
 _KEPT = (".modinfo", "__versions", ".gnu.linkonce.this_module")
 
@@ -37,7 +40,7 @@ class Stripper:
 
     def strip(self, data: bytes, shown: str) -> bytes:
         """Return the module `data` without what the kernel does not need; ImageError if that fails."""
-        words = [self.program, "--strip-unneeded"]
+        words = [self.program, "--strip-unneeded", "-R", _NAMES]
         try:
             if not elf.section(data, _TYPE_NUMBERS, shown):
                 words += ["-R", _TYPES]

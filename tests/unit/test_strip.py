@@ -18,6 +18,8 @@ int other(int);
 int init_module(void) { return other(unused(3)); }
 __attribute__((section(".modinfo"))) const char said[] = "license=GPL";
 __attribute__((section(".BTF"))) const char types[300] = {1};
+static const char *event = "name";
+__attribute__((section("_ftrace_eval_map"))) const char **names[3] = {&event, &event, &event};
 """
 NUMBERS = '__attribute__((section(".BTF_ids"))) const int numbers[2] = {1};'
 SIGNATURE = b"sig~Module signature appended~\n"
@@ -45,7 +47,8 @@ def test_what_the_kernel_needs_stays(tmp_path: Path) -> None:
     stripped = stripper.strip(data, "m.ko")
     assert len(stripped) < len(data) - 300 and b"~Module signature appended~" not in stripped
     assert elf.section(stripped, ".modinfo", "m.ko") == b"license=GPL\0"
-    assert elf.section(stripped, ".BTF", "m.ko") == b""
+    for gone in (".BTF", "_ftrace_eval_map", ".rela_ftrace_eval_map"):
+        assert elf.section(data, gone, "m.ko") and not elf.section(stripped, gone, "m.ko")
     left = symbols(stripped, tmp_path)
     assert "init_module" in left and "U other" in left and "unused" not in left
     assert "unused" in symbols(data, tmp_path)
@@ -67,12 +70,12 @@ def planted(folder: Path, script: str, name: str = "strip") -> Path:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        ('echo "$0: $6: wrong format" >&2; exit 1', "m.ko: wrong format; leave --strip-modules out"),
+        ('echo "$0: $8: wrong format" >&2; exit 1', "m.ko: wrong format; leave --strip-modules out"),
         ("exit 3", "failed: without a word; leave --strip-modules out"),
         ("kill -9 $$", "failed: without a word"),
         ("exit 0", "No such file or directory"),
         ('while [ "$1" != -o ]; do shift; done; cp "$0" "$2"', "not an ELF file"),
-        ('objcopy -R .modinfo "${6:-$4}" "${5:-$3}"', "made another module of it; leave --strip-modules out"),
+        ('objcopy -R .modinfo "$8" "$7"', "made another module of it; leave --strip-modules out"),
     ],
 )
 def test_a_strip_that_goes_wrong(tmp_path: Path, script: str, said: str) -> None:
