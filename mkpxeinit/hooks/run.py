@@ -130,12 +130,17 @@ def bootable(sysroot: Sysroot) -> tuple[str, ...]:
     for release in find_releases(sysroot):
         if not sysroot.is_file(f"{MODULES}/{release}/modules.dep"):
             continue
-        try:
-            find_vmlinuz(sysroot, release)
-        except KernelError:
-            continue
-        found.append(release)
+        if _has_vmlinuz(sysroot, release):
+            found.append(release)
     return tuple(found)
+
+
+def _has_vmlinuz(sysroot: Sysroot, release: str) -> bool:
+    try:
+        find_vmlinuz(sysroot, release)
+    except KernelError:
+        return False
+    return True
 
 
 def _add(tree: HookTree, release: str, say: Voice) -> bool:
@@ -176,6 +181,9 @@ def _update(tree: HookTree, again: tuple[str, ...], say: Voice) -> bool:
 def _remove(tree: HookTree, release: str, say: Voice) -> bool:
     """Take away what was made for `release`, as far as clients can do without; return if there was any."""
     sysroot = Sysroot.open(tree.build.sysroot)
+    if _stays(sysroot, release):
+        say(f"tree {tree.name}: has kernel {release} still: what was made for it stays")
+        return True
     others = tuple(each for each in bootable(sysroot) if each != release)
     folder = _folder(tree, sysroot)
     touched = False
@@ -194,6 +202,17 @@ def _remove(tree: HookTree, release: str, say: Voice) -> bool:
         sync_folder(folder)
         say(f"tree {tree.name}: {printable(image)} is removed")
     return touched
+
+
+def _stays(sysroot: Sysroot, release: str) -> bool:
+    """Return whether it was another system's kernel of that name that went: the server's, say.
+
+    In this machine's own tree the one that goes may be there still: kernel-install(8) calls its plugins
+    before the files go.
+    """
+    if sysroot.root.samefile("/"):
+        return False
+    return release in find_releases(sysroot) and _has_vmlinuz(sysroot, release)
 
 
 def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:

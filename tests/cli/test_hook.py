@@ -16,7 +16,8 @@ def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
     assert f"tree pc: {root}/boot/pxeinit-{RELEASE}.img: image of kernel {RELEASE}, " in done.stderr
     listed = run("list", root / f"boot/pxeinit-{RELEASE}.img").stdout.decode()
     assert f"lib/modules/{RELEASE}" in listed
-    # The only kernel: whatever is said, its image stays.
+    # The only kernel: its image stays, as it is what clients boot.
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 0
     assert f"no other kernel is there: {root}/boot/pxeinit-{RELEASE}.img is the last one" in done.stderr
@@ -26,6 +27,29 @@ def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
     done = hook("remove", RELEASE)
     assert f"pxeinit-{RELEASE}.img is removed" in done.stderr
     assert images(root) == [f"pxeinit-{NEW}.img"]
+
+
+def test_the_servers_kernel_is_not_the_trees(hook: Hook, root: Path, config: Path, tftp: Path) -> None:
+    """The server has the same release, and removes its own: clients of the tree keep theirs."""
+    publishing(config, tftp, f'output = "{root}/boot"')
+    make_tree(root, kernel(NEW))
+    for release in (RELEASE, NEW):
+        assert hook("add", release).code == 0
+    done = hook("--as-hook", "remove", NEW)
+    assert (done.code, done.stderr) == (
+        0,
+        f"mkpxeinit: tree pc: has kernel {NEW} still: what was made for it stays\n",
+    )
+    assert images(root) == [f"pxeinit-{RELEASE}.img", f"pxeinit-{NEW}.img"]
+    assert "generations/pc.1/" in (tftp / "pxelinux.cfg/default").read_text()
+    # Configured again at this moment, by dpkg in the tree: it is there all the same.
+    (root / f"lib/modules/{NEW}/modules.dep").unlink()
+    assert "has kernel" in hook("remove", NEW).stderr
+    # It goes from the tree, too; modules that others have built for it are no kernel.
+    (root / f"boot/vmlinuz-{NEW}").unlink()
+    done = hook("--as-hook", "remove", NEW)
+    assert f"pc.2 is published: kernel {RELEASE}" in done.stderr
+    assert images(root) == [f"pxeinit-{RELEASE}.img"]
 
 
 def test_stripped_modules_are_asked_for(hook: Hook, root: Path, config: Path, tmp_path: Path) -> None:
@@ -40,11 +64,13 @@ def test_remove_makes_the_other_one_first(hook: Hook, root: Path) -> None:
     """The other kernel has no image yet: that is made before this one's goes."""
     assert hook("add", RELEASE).code == 0
     make_tree(root, kernel(OLD))
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 0, done.stderr
     assert images(root) == [f"pxeinit-{OLD}.img"]
     # It cannot be made: this one stays, and the package manager hears of it.
     make_tree(root, kernel(NEW))
+    remove_kernel(root, OLD)
     (root / f"lib/modules/{NEW}/modules.dep").write_bytes(b"damaged")
     done = hook("remove", OLD)
     assert done.code == 1
@@ -56,6 +82,7 @@ def test_a_kernel_without_vmlinuz_is_not_bootable(hook: Hook, root: Path) -> Non
     assert hook("add", RELEASE).code == 0
     make_tree(root, {name: c for name, c in kernel(NEW).items() if "vmlinuz" not in name})
     assert hook("add", NEW).code == 0
+    remove_kernel(root, RELEASE)
     hook("remove", RELEASE)
     assert f"pxeinit-{RELEASE}.img" in images(root)
 
@@ -133,6 +160,7 @@ def test_a_group_is_told_of(hook: Hook, run: Run, root: Path, config: Path, tftp
     words = ("--group", "old", "--mac", "52:54:00:00:00:01", "--generation", "pc.1")
     assert run("publish", "--tftp-root", tftp, *words).code == 0
     hook("add", NEW)
+    remove_kernel(root, RELEASE)
     assert "tree pc: group old boots pc.1, whose kernel leaves" in hook("remove", RELEASE).stderr
 
 
@@ -141,6 +169,7 @@ def test_pinned(hook: Hook, root: Path, config: Path, tftp: Path) -> None:
     hook("add", RELEASE)
     make_tree(root, kernel(NEW))
     assert f"clients boot {RELEASE}" in hook("add", NEW).stderr
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 1 and f"kernel {RELEASE} is the tree's kernel-release" in done.stderr
     assert "generations/pc.1/" in (tftp / "pxelinux.cfg/default").read_text()
