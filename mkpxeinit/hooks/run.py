@@ -1,7 +1,7 @@
 """What the hooks do: images and generations follow the kernels of the trees."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,19 +44,32 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What has happened: a kernel was added or removed, or (no release) something else that images have."""
+    """What has happened: a kernel was added or removed, or (no release) something else that images have.
+
+    `added` are kernels that have come with something else.
+    """
 
     action: str
     release: str = ""
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: how many trees it was about, what went well (tree, release), and what failed."""
+    """What came of it: how many trees it was about, what went well (tree, release), and what failed.
+
+    `waiting` are kernels that were passed over, and are for the next run.
+    """
 
     touched: int
     done: tuple[tuple[str, str], ...]
     failed: tuple[Failure, ...]
+    waiting: tuple[Failure, ...] = ()
+
+    @property
+    def open(self) -> tuple[Failure, ...]:
+        """What a later run has to do."""
+        return (*self.failed, *self.waiting)
 
     def failing(self, failure: Failure) -> "Outcome":
         """Return this outcome with another failure."""
@@ -72,27 +85,28 @@ class Outcome:
 def run(config: HookConfig, event: Event, open_: tuple[Failure, ...], say: Voice) -> Outcome:
     """Do for each tree what `event` asks for; a tree that fails does not keep the others from theirs.
 
-    `open_` are failures of before, which an update makes good. `say` gets a line for each thing done.
+    `open_` is what is open from before, which an update makes good. `say` gets a line for each thing done.
     """
     done: list[tuple[str, str]] = []
     failed: list[Failure] = []
+    waiting: list[Failure] = []
     touched = 0
     for tree in config.trees:
+        mine = tuple(each.release for each in open_ if each.tree == tree.name)
         try:
             if event.action == "add":
-                went = _add(tree, event.release, say)
+                touched += _add(tree, event.release, say)
             elif event.action == "remove":
-                went = _remove(tree, event.release, say)
+                touched += _remove(tree, event.release, say)
             else:
-                again = tuple(each.release for each in open_ if each.tree == tree.name)
-                went = _update(tree, again, say)
-            touched += went
+                waiting += _passed_over(tree, say)
+                _update(tree, (*mine, *event.added), say)
+                touched += 1
+                done += [(tree.name, each) for each in mine]
             done.append((tree.name, event.release))
-            if event.action == "update":
-                done += [(tree.name, each.release) for each in open_ if each.tree == tree.name]
         except Exception as error:  # whatever it is: the other trees are to have theirs
             failed.append(Failure(event.action, tree.name, event.release, int(time.time()), cause_of(error)))
-    return Outcome(touched, tuple(done), tuple(failed))
+    return Outcome(touched, tuple(done), tuple(failed), tuple(waiting))
 
 
 def cause_of(error: Exception) -> str:
@@ -126,13 +140,15 @@ def bootable(sysroot: Sysroot) -> tuple[str, ...]:
 
     Without depmod's list the modules may be half unpacked: the package manager is still at it.
     """
-    found = []
-    for release in find_releases(sysroot):
-        if not sysroot.is_file(f"{MODULES}/{release}/modules.dep"):
-            continue
-        if _has_vmlinuz(sysroot, release):
-            found.append(release)
-    return tuple(found)
+    return tuple(
+        release
+        for release in find_releases(sysroot)
+        if _has_list(sysroot, release) and _has_vmlinuz(sysroot, release)
+    )
+
+
+def _has_list(sysroot: Sysroot, release: str) -> bool:
+    return sysroot.is_file(f"{MODULES}/{release}/modules.dep")
 
 
 def _has_vmlinuz(sysroot: Sysroot, release: str) -> bool:
@@ -159,8 +175,27 @@ def _add(tree: HookTree, release: str, say: Voice) -> bool:
     return True
 
 
-def _update(tree: HookTree, again: tuple[str, ...], say: Voice) -> bool:
-    """Make anew the image of the kernel that clients boot, those that are there, and those that failed."""
+def half(sysroot: Sysroot) -> tuple[str, ...]:
+    """Return the releases whose kernel is there, and not depmod's list: the package is not configured."""
+    return tuple(
+        release
+        for release in find_releases(sysroot)
+        if not _has_list(sysroot, release) and _has_vmlinuz(sysroot, release)
+    )
+
+
+def _passed_over(tree: HookTree, say: Voice) -> Iterator[Failure]:
+    """Say of which kernels there can be no image yet; yield each as something to be done."""
+    sysroot = Sysroot.open(tree.build.sysroot)
+    for release in half(sysroot):
+        missing = sysroot.show(f"{MODULES}/{release}/modules.dep")
+        cause = f"{missing}: missing; is the kernel's package configured?"
+        say(f"tree {tree.name}: kernel {release} is passed over: {cause}")
+        yield Failure("add", tree.name, release, int(time.time()), cause)
+
+
+def _update(tree: HookTree, also: tuple[str, ...], say: Voice) -> None:
+    """Make anew the image of the kernel that clients boot, those that are there, and those of `also`."""
     sysroot = Sysroot.open(tree.build.sysroot)
     whole = max(bootable(sysroot), key=version_key, default=None)
     newest = choose_release(sysroot, tree.build.kernel_release or whole).release
@@ -169,13 +204,12 @@ def _update(tree: HookTree, again: tuple[str, ...], say: Voice) -> bool:
         _publish(tree, tree.publishing, newest, image, say)
     folder = _folder(tree, sysroot)
     for release in find_releases(sysroot):
-        if release == newest:
+        if release == newest or not _has_list(sysroot, release):
             continue
-        if release in again:
+        if release in also:
             _add(tree, release, say)
         elif folder is not None and (folder / image_name(release)).is_file():
             _image(tree, sysroot, release, say)
-    return True
 
 
 def _remove(tree: HookTree, release: str, say: Voice) -> bool:

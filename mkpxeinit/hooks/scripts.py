@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from mkpxeinit import resources
@@ -11,12 +12,14 @@ from mkpxeinit.sysroot import Sysroot, read_regular
 
 MARK = b"# Part of mkpxeinit"
 _MAX = 1 << 20  # bytes of a script that is there
-# Kind of hooks: a file or folder that such a system has.
+# Kind of hooks: a file or folder that such a system has, or in it (`*-*`) something of such a name.
 KINDS = {
     "debian": ("var/lib/dpkg/status",),
-    "arch": ("usr/bin/pacman", "var/lib/pacman"),
+    # A package that pacman has installed: Debian has the program, too, which makes an empty database.
+    "arch": ("var/lib/pacman/local/*-*",),
     "alpine": ("etc/apk/world", "sbin/apk", "usr/sbin/apk"),
     "kernel-install": ("usr/bin/kernel-install", "bin/kernel-install"),
+    "systemd": ("run/systemd/system",),  # it runs here, sd_booted(3): units are of use
 }
 _TEMPORARY = ".mkpxeinit-hook.tmp"
 
@@ -42,7 +45,14 @@ class Found:
 
 def kinds_of(sysroot: Sysroot) -> tuple[str, ...]:
     """Return the kinds of hooks that the system in `sysroot` would run."""
-    return tuple(kind for kind, signs in KINDS.items() if any(sysroot.exists(each) for each in signs))
+    return tuple(kind for kind, signs in KINDS.items() if any(_has(sysroot, each) for each in signs))
+
+
+def _has(sysroot: Sysroot, sign: str) -> bool:
+    folder, _, pattern = sign.rpartition("/")
+    if "*" not in pattern:
+        return sysroot.exists(sign)
+    return sysroot.is_dir(folder) and any(fnmatchcase(name, pattern) for name in sysroot.list(folder))
 
 
 def scripts(kinds: tuple[str, ...]) -> tuple[Script, ...]:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Hook, Run
+from mkpxeinit.hooks import state
+from tests.cli.conftest import STATE, Hook, Run
 from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
 from tests.unit.small import RELEASE, Link, make_tree
 
@@ -108,7 +109,7 @@ def test_failure_keeps_the_old_image(hook: Hook, root: Path, run: Run, tmp_path:
     done = hook("add", NEW)
     assert done.code == 0
     assert f"still open from before: add {RELEASE}, tree pc: " in done.stderr
-    kept = json.loads((tmp_path / "xdg-state/mkpxeinit/hooks.json").read_text())["failures"]
+    kept = json.loads((tmp_path / STATE).read_text())["failures"]
     assert [(each["action"], each["tree"], each["release"]) for each in kept] == [("add", "pc", RELEASE)]
     assert "tries again" in hook("remove", "1.2.3").stderr
     modules.write_bytes(good)
@@ -116,7 +117,7 @@ def test_failure_keeps_the_old_image(hook: Hook, root: Path, run: Run, tmp_path:
     done = hook("update")
     assert (done.code, "still open" in done.stderr) == (0, False), done.stderr
     assert images(root) == [f"pxeinit-{RELEASE}.img", f"pxeinit-{NEW}.img"]
-    assert not (tmp_path / "xdg-state/mkpxeinit/hooks.json").exists()
+    assert not (tmp_path / STATE).exists()
 
 
 def test_one_tree_does_not_keep_another(hook: Hook, root: Path, config: Path, tmp_path: Path) -> None:
@@ -218,7 +219,7 @@ def test_initrd_for_this_machine(run: Run, tmp_path: Path) -> None:
     empty.write_text("[hook]\n")
     words = ("--initrd", tmp_path / "initrd")
     done = run("hook", "run", "--config", empty, "--as-hook", "add", "0.0.1-none", *words)
-    assert done.code == 0 and "HOOK FAILED: add 0.0.1-none: /lib/modules: no kernel release" in done.stderr
+    assert done.code == 10 and "HOOK FAILED: add 0.0.1-none: /lib/modules: no kernel release" in done.stderr
     assert not (tmp_path / "initrd").exists()
 
 
@@ -271,7 +272,7 @@ def test_configuration_is_checked(run: Run, tmp_path: Path, text: str, message: 
     assert run("hook", "run", "--config", path, "--as-hook", "update").code == 0
     path.write_text("")
     assert "HOOK" not in run("hook", "run", "--config", path, "--as-hook", "update").stderr
-    assert not (tmp_path / "xdg-state/mkpxeinit/hooks.json").exists()
+    assert not (tmp_path / STATE).exists()
 
 
 def test_missing_configuration(run: Run, tmp_path: Path) -> None:
@@ -320,6 +321,30 @@ def test_install_status_remove(run: Run, root: Path) -> None:
     assert not any((root / name).exists() for name in DEBIAN)
 
 
+def test_status_shows_what_is_open(hook: Hook, run: Run, root: Path, tmp_path: Path) -> None:
+    make_tree(root, {"var/lib/dpkg/status": ""})
+    (root / f"lib/modules/{RELEASE}/modules.dep").write_bytes(b"damaged")
+    assert hook("--as-hook", "add", RELEASE).code == 0
+    words = ("hook", "status", "--root", root, "--state")
+    assert f"UTC: add {RELEASE}, tree pc: " in run(*words, tmp_path / STATE).stdout.decode()
+    assert b"UTC" not in run(*words, tmp_path / "none").stdout
+    # A tree's own, seen from outside of it.
+    make_tree(root, {"var/lib/mkpxeinit/hooks.json": (tmp_path / STATE).read_bytes()})
+    assert f"add {RELEASE}, tree pc: " in run("hook", "status", "--root", root).stdout.decode()
+
+
+def test_where_what_is_open_is_kept() -> None:
+    """Root has one place: who calls a hook, and who asks for the status, have other environments."""
+    environment = {"XDG_STATE_HOME": "/home/pat/state", "HOME": "/home/pat"}
+    assert state.default_file(environment, 0) == Path("/var/lib/mkpxeinit/hooks.json")
+    assert state.default_file(environment, 1000) == Path("/home/pat/state/mkpxeinit/hooks.json")
+    assert state.default_file({"XDG_STATE_HOME": "relative"}, 1000).parts[-3:] == (
+        "state",
+        "mkpxeinit",
+        "hooks.json",
+    )
+
+
 def test_install_does_not_replace_what_is_not_ours(run: Run, root: Path) -> None:
     make_tree(root, {"var/lib/dpkg/status": "", DEBIAN[2]: "#!/bin/sh\necho mine\n"})
     done = run("hook", "install", "--root", root)
@@ -350,22 +375,27 @@ def test_install_stays_in_the_tree(run: Run, root: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "sign, kinds",
+    "signs, kinds",
     [
-        ("var/lib/pacman/local/x", {"arch"}),
-        ("etc/apk/world", {"alpine"}),
-        ("usr/bin/kernel-install", {"kernel-install"}),
-        ("var/lib/dpkg/status", {"debian"}),
+        (("var/lib/pacman/local/ALPM_DB_VERSION", "var/lib/pacman/local/pacman-6.0.2-7/desc"), {"arch"}),
+        (("etc/apk/world",), {"alpine"}),
+        (("usr/bin/kernel-install",), {"kernel-install"}),
+        (("var/lib/dpkg/status",), {"debian"}),
+        (("run/systemd/system/x",), {"systemd"}),
+        # Debian with its package of pacman, which somebody has asked something.
+        (("var/lib/dpkg/status", "usr/bin/pacman", "var/lib/pacman/local/ALPM_DB_VERSION"), {"debian"}),
     ],
 )
-def test_kinds(run: Run, root: Path, sign: str, kinds: set[str]) -> None:
-    make_tree(root, {sign: ""})
+def test_kinds(run: Run, root: Path, signs: tuple[str, ...], kinds: set[str]) -> None:
+    make_tree(root, dict.fromkeys(signs, ""))
     told = json.loads(run("hook", "status", "--root", root, "--json").stdout)
     assert {each["kind"] for each in told["scripts"]} == kinds
 
 
 def test_no_package_manager(run: Run, root: Path) -> None:
     done = run("hook", "install", "--root", root)
-    assert done.code == 1 and "choose with --kind (debian, arch, alpine, kernel-install)" in done.stderr
+    assert (
+        done.code == 1 and "choose with --kind (debian, arch, alpine, kernel-install, systemd)" in done.stderr
+    )
     assert run("hook", "install", "--root", root, "--kind", "alpine").code == 0
     assert (root / "etc/kernel-hooks.d/90-mkpxeinit.hook").stat().st_mode & 0o111

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,10 @@ CONFIG = "[[hook.tree]]\n"
 DAMAGED = "[[hook.tree]\n"
 
 
-def installed(system: Chroot, *words: str) -> str:
+def installed(system: Chroot, *words: str, environment: Mapping[str, str] | None = None) -> str:
     """Run apt-get; return all that was said."""
-    done = system.run("sh", "-c", 'exec apt-get -q -y "$@" 2>&1', "sh", *words)
+    script = 'exec apt-get -q -y "$@" 2>&1'
+    done = system.run("sh", "-c", script, "sh", *words, environment=environment)
     return done.stdout.decode()
 
 
@@ -57,7 +59,8 @@ def check_apt(system: Chroot, tree: Tree, packages: tuple[Path, ...]) -> None:
     config = system.outside / "etc/mkpxeinit.toml"
     config.write_text(DAMAGED)
     again = ("install", "--reinstall", f"linux-image-{new}")
-    said = installed(system, *again)
+    # (That status finds it does not depend on the environment that apt had.)
+    said = installed(system, *again, environment={"XDG_STATE_HOME": "/root/elsewhere"})
     assert "mkpxeinit: HOOK FAILED: add: /etc/mkpxeinit.toml: not TOML: " in said
     assert image.read_bytes() == before
     assert system.run("dpkg", "--audit").stdout == b""

@@ -11,7 +11,8 @@ import pytest
 from pxelab import Lab, LabError, Tree
 from pxelab.chroot import Chroot
 from tests.packages.conftest import OpenChroot, put_ours
-from tests.unit.small import RELEASE, Link, kernel_tree, make_tree
+from tests.packages.making import kernel_files
+from tests.unit.small import make_tree
 
 CONFIG = "[[hook.tree]]\nbuild.buses = []\n"
 SPY = """#!/bin/sh
@@ -24,19 +25,6 @@ UKI = """#!/bin/sh
     >"$KERNEL_INSTALL_STAGING_AREA/uki.efi"
 """
 TOKEN = "mkpxeinit-test"
-
-
-def kernel_files(release: str, *, usr: bool = True) -> dict[str, bytes]:
-    """Return a small kernel and its modules as Arch has them: all of it below usr/lib/modules."""
-    found = {}
-    for name, content in kernel_tree().items():
-        if content is None or isinstance(content, Link):
-            continue
-        data = content.encode() if isinstance(content, str) else content
-        if name.startswith("lib/modules/"):
-            found[("usr/" if usr else "") + name.replace(RELEASE, release)] = data
-    found[f"usr/lib/modules/{release}/vmlinuz"] = b"kernel"
-    return found
 
 
 def images(system: Chroot) -> list[str]:
@@ -187,7 +175,7 @@ def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) ->
     """A kernel installed, upgraded and removed, and firmware: by real transactions."""
     system = chroot(bookworm)
     pacman = Pacman(lab, system, tmp_path)
-    put_ours(system, CONFIG)
+    put_ours(system, CONFIG, kinds=("arch",))
     assert (system.outside / "usr/share/libalpm/hooks/90-mkpxeinit-add.hook").is_file()
     first, second = "6.2.0-arch1-1", "6.3.0-arch1-1"
     said = pacman.run("-U", package(tmp_path, "linux", "6.2.0-1", kernel_files(first)))
