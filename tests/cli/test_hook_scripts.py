@@ -20,6 +20,7 @@ UPDATE = "debian/etc/initramfs/post-update.d/mkpxeinit"
 INSTALL = "kernel-install/usr/lib/kernel/install.d/55-mkpxeinit.install"
 ALPM = "arch/usr/share/libalpm/scripts/mkpxeinit-hook"
 ALPINE = "alpine/etc/kernel-hooks.d/90-mkpxeinit.hook"
+RPM = str(Path(__file__).resolve().parents[2] / "packaging/rpm/rpm-trigger")
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$*" >>"$ASKED"
 [ "$(cat)" = "" ] || echo "stdin is not empty" >>"$ASKED"
@@ -151,6 +152,19 @@ def test_alpine(stand: Stand) -> None:
     assert stand.call(ALPINE, "lts", "2", "1", code=10) == (1, [add, remove])
 
 
+def test_rpm(stand: Stand) -> None:
+    folder = "/usr/lib/modules/6.1"
+    paths = f"{folder}\n{folder}/kernel/a.ko\n{folder}/modules.builtin\n/lib/modules/6.2/modules.builtin\n"
+    others = "/usr/lib/firmware/a.bin\n/usr/lib/modules/6.3/updates/b.ko\n"
+    update, remove = "hook run --as-hook update --", "hook run --as-hook remove --"
+    assert stand.call(RPM, "installed", stdin=paths + others) == (0, [f"{update} 6.1 6.2"])
+    assert stand.call(RPM, "installed", stdin=others) == (0, [update])
+    assert stand.call(RPM, "removed", stdin=paths, code=10) == (1, [f"{remove} 6.1", f"{remove} 6.2"])
+    assert stand.call(RPM, "removed", stdin=others) == (0, [])  # the kernel is there still
+    name = "/usr/lib/modules/a b; $(touch x)/modules.builtin\n"  # the program's to refuse
+    assert stand.call(RPM, "removed", stdin=name) == (0, [f"{remove} a b; $(touch x)"])
+
+
 CALLS: list[tuple[str, tuple[str, ...], str]] = [
     (POSTINST, ("6.1",), ""),
     (POSTRM, ("6.1",), ""),
@@ -159,6 +173,8 @@ CALLS: list[tuple[str, tuple[str, ...], str]] = [
     (ALPM, ("add",), "usr/lib/modules/6.1/vmlinuz\n"),
     (ALPM, ("update",), "usr/bin/busybox\n"),
     (ALPINE, ("lts", "1", ""), ""),
+    (RPM, ("installed",), "/usr/lib/modules/6.1/modules.builtin\n"),
+    (RPM, ("removed",), "/usr/lib/modules/6.1/modules.builtin\n"),
 ]
 
 
@@ -179,5 +195,5 @@ def test_package_managers_are_stopped_by_our_own_code_alone(
 
 def test_every_script_is_here() -> None:
     scripts = {path for path in TOP.rglob("*") if path.is_file() and path.read_bytes().startswith(b"#!")}
-    assert {TOP / row[0] for row in CALLS} == scripts
+    assert {TOP / row[0] for row in CALLS} - {Path(RPM)} == scripts
     assert all(os.access(TOP / row[0], os.X_OK) for row in CALLS)

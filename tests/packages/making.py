@@ -45,3 +45,37 @@ def deb(
             (top / "DEBIAN" / script).chmod(0o755)
         run.run(["dpkg-deb", "--root-owner-group", "-b", top, target], timeout=SECONDS)
     return target
+
+
+def rpm(
+    folder: Path,
+    name: str,
+    version: str,
+    files: Mapping[str, bytes],
+    scripts: Mapping[str, str] | None = None,
+) -> Path:
+    """Build an RPM in `folder`; `scripts` are scriptlets of the spec file, such as %posttrans."""
+    place = folder / f"{name}-{version}"
+    make_tree(place / "files", files)
+    lines = [
+        f"Name: {name}",
+        f"Version: {version}",
+        "Release: 1",
+        "Summary: a test",
+        "License: none",
+        "BuildArch: noarch",
+        "%description",
+        "a test",
+        "%install",
+        "mkdir -p %{buildroot}",
+        f"cp -R {place}/files/. %{{buildroot}}/",
+        *(f"{key}\n{text}" for key, text in (scripts or {}).items()),
+        "%files",
+        *(f"/{each}" for each in files),
+    ]
+    spec = place / f"{name}.spec"
+    spec.write_text("\n".join(lines) + "\n")
+    words = ["-bb", "--nodeps", f"--define=_topdir {place}", "--define=__os_install_post %{nil}"]
+    run.run(["rpmbuild", *words, spec], timeout=SECONDS)
+    (package,) = (place / "RPMS").rglob("*.rpm")
+    return package
