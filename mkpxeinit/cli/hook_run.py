@@ -49,7 +49,7 @@ class _Asked:
     "--as-hook",
     is_flag=True,
     help="For hook scripts: exit code 0 also after a failure, which is kept for `hook status`; or "
-    f'{FAIL_CODE} with on-failure = "fail".',
+    f'{FAIL_CODE} with on-failure = "fail", or if --initrd was not written.',
 )
 @STATE
 @click.pass_context

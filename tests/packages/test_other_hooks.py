@@ -104,13 +104,18 @@ def test_kernel_install_of_debian_13(chroot: OpenChroot, trixie: Tree, layout: s
 
 @pytest.mark.long
 def test_kernel_install_when_it_fails(chroot: OpenChroot, trixie: Tree) -> None:
-    """The other plugins have their turn and the entry is made, unless the configuration wants an error."""
+    """No entry without the initrd that it is to have; that a tree has no image is no reason."""
     system = chroot(trixie)
     prepared_for_entries(system, "bls", "[[hook.tree]]\nbuild.drivers = ['no-such-driver']\n")
     release, vmlinuz = trixie.release, f"/boot/vmlinuz-{trixie.release}"
+    entry = system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf"
+    with pytest.raises(LabError, match=f"no initrd for kernel {re.escape(release)}: there will be"):
+        kernel_install(system, "--verbose", "add", release, vmlinuz)
+    assert not entry.exists()
+    (system.outside / "etc/kernel/install.conf").write_text("layout=bls\ninitrd_generator=dracut\n")
     done = kernel_install(system, "add", release, vmlinuz)
     assert f"HOOK FAILED: add {release}, tree root: " in done.stderr.decode()
-    assert (system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf").is_file()
+    assert entry.is_file()
     config = system.outside / "etc/mkpxeinit.toml"
     config.write_text("hook.on-failure = 'fail'\n" + config.read_text())
     with pytest.raises(LabError, match="55-mkpxeinit.install"):
