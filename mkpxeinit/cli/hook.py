@@ -12,7 +12,7 @@ from mkpxeinit.cli.hook_run import STATE, kept_by_default
 from mkpxeinit.cli.hook_run import command as running
 from mkpxeinit.errors import HookError, SysrootError, printable
 from mkpxeinit.hooks import config as settings
-from mkpxeinit.hooks import scripts, state
+from mkpxeinit.hooks import scripts, standing, state
 from mkpxeinit.hooks.config import HookConfig
 from mkpxeinit.hooks.state import Failure
 from mkpxeinit.sysroot import Sysroot
@@ -81,22 +81,25 @@ def remove(root: Path, kinds: tuple[str, ...]) -> None:
         _log(f"{each.shown}: removed")
 
 
-@command.command(short_help="Say which hooks are in place, and what is open.")
+@command.command(short_help="Say which hooks are in place, what is open, which clients are behind.")
 @_ROOT
 @_KIND
 @STATE
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool) -> int:
-    """Say which hooks are in place, which trees they serve, and what failed and is still open.
+    """Say which hooks are in place, which trees they serve, what is open, and which clients are behind.
 
-    Exit code 1 if a script is missing or changed, or something is open.
+    Exit code 1 if a script is missing or changed, something failed and is open, or the newest kernel of a
+    tree has no image, or is not the one that clients boot.
     """
     sysroot = Sysroot.open(root)
     found = scripts.look(sysroot, _wanted(sysroot, kinds))
     configured = _configured(sysroot)
     failures = _failures(sysroot, kept)
     remarks = _lacking(sysroot, configured)
+    standings = standing.of_all(configured, sysroot)
     ok = not failures and all(each.state == "installed" for each in found)
+    ok = ok and not any(each.problems for each in standings)
     if as_json:
         told = {
             "ok": ok,
@@ -105,6 +108,7 @@ def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool)
                 for each in found
             ],
             "trees": [each.name for each in configured.trees],
+            "kernels": [asdict(each) for each in standings],
             "open": [asdict(each) for each in failures],
             "remarks": remarks,
         }
@@ -114,6 +118,9 @@ def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool)
         click.echo(f"{each.state:10} {each.script.kind:15} {each.shown}")
     for tree in configured.trees:
         click.echo(f"{'tree':10} {tree.name:15} {printable(tree.build.sysroot)}")
+    for standing_ in standings:
+        for problem in standing_.problems:
+            click.echo(f"{'behind':10} {standing_.tree:15} {problem}")
     for failure in failures:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.when))
         click.echo(f"{'open':10} {when}: {failure}")

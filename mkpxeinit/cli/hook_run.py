@@ -1,6 +1,7 @@
 """`mkpxeinit hook run`: what the hooks' scripts call, and what can be run by hand."""
 
 import os
+import syslog
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,6 +175,8 @@ def _run(
         if verbose:
             _log("nothing to do: no [[hook.tree]] has to do with this")
     _tell(outcome, _keep(asked.state, outcome))
+    if asked.as_hook:
+        _to_syslog(outcome.failed)
     if not asked.as_hook:
         return 1 if outcome.open else 0
     return FAIL_CODE if lacking or (outcome.failed and found.fail) else 0
@@ -205,13 +208,18 @@ def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
     for failure in outcome.failed:
         _log(f"HOOK FAILED: {failure}")
     if outcome.failed:
-        _log(
-            "what was there before is kept, and clients boot that. When this is mended: "
-            "mkpxeinit hook run update"
-        )
+        _log("what was there before, if anything, is kept. When this is mended: mkpxeinit hook run update")
     for failure in still:
         if failure not in outcome.open:
             _log(f"still open from before: {failure}; mkpxeinit hook run update tries again")
+
+
+def _to_syslog(failed: tuple[Failure, ...]) -> None:
+    """Have what failed in the journal, or the system's log, where people look for it."""
+    if failed:
+        syslog.openlog("mkpxeinit", syslog.LOG_PID, syslog.LOG_DAEMON)
+    for failure in failed:
+        syslog.syslog(syslog.LOG_ERR, f"HOOK FAILED: {failure}")
 
 
 def _nothing(found: HookConfig, event: work.Event) -> None:

@@ -202,7 +202,7 @@ def _update(tree: HookTree, also: tuple[str, ...], say: Voice) -> None:
     image = _image(tree, sysroot, newest, say)
     if tree.publishing:
         _publish(tree, tree.publishing, newest, image, say)
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     for release in find_releases(sysroot):
         if release == newest or not _has_list(sysroot, release):
             continue
@@ -219,7 +219,7 @@ def _remove(tree: HookTree, release: str, say: Voice) -> bool:
         say(f"tree {tree.name}: has kernel {release} still: what was made for it stays")
         return True
     others = tuple(each for each in bootable(sysroot) if each != release)
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     touched = False
     if tree.publishing:
         touched = _replace_published(tree, tree.publishing, release, others, say)
@@ -249,7 +249,7 @@ def _stays(sysroot: Sysroot, release: str) -> bool:
     return release in find_releases(sysroot) and _has_vmlinuz(sysroot, release)
 
 
-def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
+def image_folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
     """Return the folder of the tree's images; links of `boot` in the tree lead nowhere else."""
     if tree.inside is not None:
         return sysroot.resolve(tree.inside)
@@ -258,7 +258,7 @@ def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
 
 def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Voice) -> Path | None:
     """Build the image of `release` if the tree is to have one in a folder; return it."""
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     if folder is None:
         return None
     target = folder / image_name(release)

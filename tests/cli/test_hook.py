@@ -303,7 +303,7 @@ def test_install_status_remove(run: Run, root: Path) -> None:
     ]
     for name in DEBIAN:
         assert (root / name).stat().st_mode & 0o777 == 0o755
-    (root / "etc/mkpxeinit.toml").write_text("[[hook.tree]]\n")
+    make_tree(root, {"etc/mkpxeinit.toml": "[[hook.tree]]\n", f"boot/pxeinit-{RELEASE}.img": b"image"})
     done = run("hook", "status", "--root", root)
     assert (done.code, done.stderr) == (0, "")
     assert "tree       root            /" in done.stdout.decode()

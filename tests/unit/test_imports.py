@@ -63,7 +63,7 @@ ROWS = (
     ("prepare.prepare",),
     ("cli.prepare",),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
-    ("hooks.config", "hooks.state", "hooks.run", "hooks.scripts", "hooks.transaction"),
+    ("hooks.config", "hooks.state", "hooks.run", "hooks.scripts", "hooks.transaction", "hooks.standing"),
     ("cli.hook_run", "cli.hook"),
     ("cli.verify_server", "cli.serve", "cli.doctor"),
     ("cli.main",),
