@@ -119,8 +119,8 @@ def test_update_initramfs(chroot: OpenChroot, bookworm: Tree) -> None:
     assert images(system) == [f"pxeinit-{new}.img"]
 
 
-# Ubuntu's kernels run the hooks of /etc/kernel/postinst.d later, by a trigger of their own, when all packages of
-# the kernel are configured. What is to be run then lies in a file.
+# Ubuntu's kernels run the hooks of /etc/kernel/postinst.d later, by a trigger of their own, when all packages
+# of the kernel are configured. What is to be run then lies in a file.
 UBUNTU = "6.8.0-31-generic"
 INTEREST = f"interest linux-update-{UBUNTU}\n"
 POSTINST = f"""#!/bin/sh
