@@ -77,8 +77,10 @@ def install(root: Path, kinds: tuple[str, ...], force: bool) -> None:
 def remove(root: Path, kinds: tuple[str, ...]) -> None:
     """Take the hooks' scripts away. Images, and what is published, stay."""
     sysroot = Sysroot.open(root)
+    packaged = scripts.packaged(sysroot)
     for each in scripts.remove(sysroot, scripts.scripts(kinds or tuple(scripts.KINDS))):
-        _log(f"{each.shown}: removed")
+        owned = "; it is the package's, which may bring it back" if each.script.path in packaged else ""
+        _log(f"{each.shown}: removed{owned}")
 
 
 @command.command(short_help="Say which hooks are in place, what is open, which clients are behind.")

@@ -10,7 +10,14 @@ from mkpxeinit.errors import HookError, KernelError, MkpxeinitError, os_cause, p
 from mkpxeinit.hooks.config import HookConfig, HookTree, Publishing
 from mkpxeinit.hooks.state import Failure
 from mkpxeinit.image.output import sync_folder
-from mkpxeinit.kernel.release import MODULES, choose_release, find_releases, find_vmlinuz, version_key
+from mkpxeinit.kernel.release import (
+    MODULES,
+    choose_release,
+    find_releases,
+    find_vmlinuz,
+    read_config,
+    version_key,
+)
 from mkpxeinit.netboot import generation, publish, published
 from mkpxeinit.netboot.tftproot import TftpRoot
 from mkpxeinit.sysroot import Sysroot
@@ -138,13 +145,20 @@ def image_name(release: str) -> str:
 def bootable(sysroot: Sysroot) -> tuple[str, ...]:
     """Return the releases of which both modules and the kernel itself are in the tree, oldest first.
 
-    Without depmod's list the modules may be half unpacked: the package manager is still at it.
+    Without depmod's list the modules may be half unpacked: the package manager is still at it. Kernels that
+    take no initrd are left out.
     """
     return tuple(
         release
         for release in find_releases(sysroot)
-        if _has_list(sysroot, release) and _has_vmlinuz(sysroot, release)
+        if _has_list(sysroot, release) and _has_vmlinuz(sysroot, release) and _takes_initrd(sysroot, release)
     )
+
+
+def _takes_initrd(sysroot: Sysroot, release: str) -> bool:
+    """Return whether the kernel unpacks one: CONFIG_BLK_DEV_INITRD, on which all CONFIG_RD_ depend."""
+    config = read_config(sysroot, release)
+    return config is None or any(name == "BLK_DEV_INITRD" or name.startswith("RD_") for name in config)
 
 
 def _has_list(sysroot: Sysroot, release: str) -> bool:
@@ -164,6 +178,9 @@ def _add(tree: HookTree, release: str, say: Voice) -> bool:
     sysroot = Sysroot.open(tree.build.sysroot)
     if release not in find_releases(sysroot):
         return False
+    if not _takes_initrd(sysroot, release):
+        say(f"tree {tree.name}: kernel {release} takes no initrd (CONFIG_BLK_DEV_INITRD): it gets none")
+        return True
     image = _image(tree, sysroot, release, say)
     if tree.publishing:
         # If it is the newest it is wanted, and that it cannot be booted is a failure.

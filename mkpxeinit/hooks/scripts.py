@@ -1,6 +1,7 @@
 """The hook scripts, in a tree: put there, looked for, taken away. Their sources are in packaging/hooks."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ KINDS = {
     "kernel-install": ("usr/bin/kernel-install", "bin/kernel-install"),
     "systemd": ("run/systemd/system",),  # it runs here, sd_booted(3): units are of use
 }
+_PACMAN = "var/lib/pacman/local"
 _TEMPORARY = ".mkpxeinit-hook.tmp"
 
 
@@ -105,6 +107,21 @@ def remove(sysroot: Sysroot, wanted: tuple[Script, ...]) -> tuple[Found, ...]:
             except OSError as error:
                 raise HookError(f"{each.shown}: cannot be removed: {os_cause(error)}") from error
     return todo
+
+
+def packaged(sysroot: Sysroot) -> frozenset[PurePosixPath]:
+    """Return which of our files are a package's as dpkg and pacman tell; rpm's database is no text."""
+    lists = ["var/lib/dpkg/info/mkpxeinit.list"]
+    if sysroot.is_dir(_PACMAN):
+        found = (name for name in sysroot.list(_PACMAN) if fnmatchcase(name, "mkpxeinit-[0-9]*"))
+        lists += [f"{_PACMAN}/{name}/files" for name in found]
+    lines: set[str] = set()
+    for name in lists:
+        with suppress(SysrootError):
+            lines.update(line.strip("/") for line in sysroot.read_text(name).splitlines())
+    paths = (each.path for each in scripts(tuple(KINDS)))
+    # Debian 12's packages have /lib/systemd, which is /usr/lib/systemd.
+    return frozenset(path for path in paths if lines & {str(path), str(path).removeprefix("usr/")})
 
 
 class _writing:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mkpxeinit.hooks import state
 from tests.cli.conftest import STATE, Hook, Run
 from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
-from tests.unit.small import RELEASE, Link, make_tree
+from tests.unit.small import RELEASE, make_tree
 
 
 def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
@@ -280,122 +279,12 @@ def test_missing_configuration(run: Run, tmp_path: Path) -> None:
     assert done.code == 1 and "none: no such file" in done.stderr
 
 
-DEBIAN = [
-    "etc/initramfs/post-update.d/mkpxeinit",
-    "etc/kernel/postinst.d/zz-mkpxeinit",
-    "etc/kernel/postrm.d/zz-mkpxeinit",
-]
-
-
-def test_install_status_remove(run: Run, root: Path) -> None:
-    make_tree(root, {"var/lib/dpkg/status": "", "usr/bin/mkpxeinit": ""})
-    done = run("hook", "status", "--root", root)
-    assert done.code == 1
-    assert [line.split() for line in done.stdout.decode().splitlines()] == [
-        ["absent", "debian", f"{root}/{name}"] for name in DEBIAN
-    ]
-    done = run("hook", "install", "--root", root)
-    assert done.code == 0
-    assert done.stderr.splitlines() == [
-        *(f"mkpxeinit: {root}/{name}: written" for name in DEBIAN),
-        f"mkpxeinit: {root}/etc/mkpxeinit.toml: has no [[hook.tree]]: the hooks do nothing until it names "
-        "one; see docs/hooks.md",
-    ]
-    for name in DEBIAN:
-        assert (root / name).stat().st_mode & 0o777 == 0o755
-    make_tree(root, {"etc/mkpxeinit.toml": "[[hook.tree]]\n", f"boot/pxeinit-{RELEASE}.img": b"image"})
-    done = run("hook", "status", "--root", root)
-    assert (done.code, done.stderr) == (0, "")
-    assert "tree       root            /" in done.stdout.decode()
-    assert run("hook", "install", "--root", root).stderr == ""
-    # Changed by hand: seen, and put right.
-    (root / DEBIAN[0]).write_text("#!/bin/sh\n# Part of mkpxeinit\nexit 0\n")
-    told = json.loads(run("hook", "status", "--root", root, "--json").stdout)
-    assert (told["ok"], [each["state"] for each in told["scripts"]]) == (
-        False,
-        ["changed", "installed", "installed"],
-    )
-    assert f"{root}/{DEBIAN[0]}: replaced" in run("hook", "install", "--root", root).stderr
-    done = run("hook", "remove", "--root", root)
-    assert done.stderr.splitlines() == [f"mkpxeinit: {root}/{name}: removed" for name in DEBIAN]
-    assert not any((root / name).exists() for name in DEBIAN)
-
-
-def test_status_shows_what_is_open(hook: Hook, run: Run, root: Path, tmp_path: Path) -> None:
-    make_tree(root, {"var/lib/dpkg/status": ""})
-    (root / f"lib/modules/{RELEASE}/modules.dep").write_bytes(b"damaged")
-    assert hook("--as-hook", "add", RELEASE).code == 0
-    words = ("hook", "status", "--root", root, "--state")
-    assert f"UTC: add {RELEASE}, tree pc: " in run(*words, tmp_path / STATE).stdout.decode()
-    assert b"UTC" not in run(*words, tmp_path / "none").stdout
-    # A tree's own, seen from outside of it.
-    make_tree(root, {"var/lib/mkpxeinit/hooks.json": (tmp_path / STATE).read_bytes()})
-    assert f"add {RELEASE}, tree pc: " in run("hook", "status", "--root", root).stdout.decode()
-
-
-def test_where_what_is_open_is_kept() -> None:
-    """Root has one place: who calls a hook, and who asks for the status, have other environments."""
-    environment = {"XDG_STATE_HOME": "/home/pat/state", "HOME": "/home/pat"}
-    assert state.default_file(environment, 0) == Path("/var/lib/mkpxeinit/hooks.json")
-    assert state.default_file(environment, 1000) == Path("/home/pat/state/mkpxeinit/hooks.json")
-    assert state.default_file({"XDG_STATE_HOME": "relative"}, 1000).parts[-3:] == (
-        "state",
-        "mkpxeinit",
-        "hooks.json",
-    )
-
-
-def test_install_does_not_replace_what_is_not_ours(run: Run, root: Path) -> None:
-    make_tree(root, {"var/lib/dpkg/status": "", DEBIAN[2]: "#!/bin/sh\necho mine\n"})
-    done = run("hook", "install", "--root", root)
-    assert done.code == 1
-    assert f"{root}/{DEBIAN[2]}: is there already, and is not part of mkpxeinit" in done.stderr
-    assert not (root / DEBIAN[0]).exists()
-    assert run("hook", "remove", "--root", root).stderr == ""
-    assert (root / DEBIAN[2]).is_file()
-    assert run("hook", "install", "--root", root, "--force").code == 0
-    assert b"Part of mkpxeinit" in (root / DEBIAN[2]).read_bytes()
-
-
-def test_install_stays_in_the_tree(run: Run, root: Path, tmp_path: Path) -> None:
-    """A hostile tree's links lead to the tree itself, as in a chroot; a link for a script is refused."""
-    outside = tmp_path / "outside"
-    (outside / "kernel/postinst.d").mkdir(parents=True)
-    make_tree(root, {"var/lib/dpkg/status": "", "etc/kernel": Link(str(outside / "kernel"))})
-    done = run("hook", "install", "--root", root)
-    assert done.code == 1 and "mkpxeinit:" in done.stderr
-    assert not list((outside / "kernel/postinst.d").iterdir())
-    (root / "etc/kernel").unlink()
-    make_tree(root, {"etc/kernel": Link("/usr/share/kernel"), "usr/share/kernel/postinst.d": None})
-    assert run("hook", "install", "--root", root).code == 0
-    assert (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").is_file()
-    (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").unlink()
-    (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").symlink_to(outside / "x")
-    assert "is not part of mkpxeinit" in run("hook", "install", "--root", root).stderr
-
-
-@pytest.mark.parametrize(
-    "signs, kinds",
-    [
-        (("var/lib/pacman/local/ALPM_DB_VERSION", "var/lib/pacman/local/pacman-6.0.2-7/desc"), {"arch"}),
-        (("etc/apk/world",), {"alpine"}),
-        (("usr/bin/kernel-install",), {"kernel-install"}),
-        (("var/lib/dpkg/status",), {"debian"}),
-        (("run/systemd/system/x",), {"systemd"}),
-        # Debian with its package of pacman, which somebody has asked something.
-        (("var/lib/dpkg/status", "usr/bin/pacman", "var/lib/pacman/local/ALPM_DB_VERSION"), {"debian"}),
-    ],
-)
-def test_kinds(run: Run, root: Path, signs: tuple[str, ...], kinds: set[str]) -> None:
-    make_tree(root, dict.fromkeys(signs, ""))
-    told = json.loads(run("hook", "status", "--root", root, "--json").stdout)
-    assert {each["kind"] for each in told["scripts"]} == kinds
-
-
-def test_no_package_manager(run: Run, root: Path) -> None:
-    done = run("hook", "install", "--root", root)
-    assert (
-        done.code == 1 and "choose with --kind (debian, arch, alpine, kernel-install, systemd)" in done.stderr
-    )
-    assert run("hook", "install", "--root", root, "--kind", "alpine").code == 0
-    assert (root / "etc/kernel-hooks.d/90-mkpxeinit.hook").stat().st_mode & 0o111
+def test_a_kernel_that_takes_no_initrd(hook: Hook, root: Path) -> None:
+    """Built by somebody for this machine alone, and packaged by `make deb-pkg`, say."""
+    make_tree(root, kernel(NEW))
+    config = "# CONFIG_BLK_DEV_INITRD is not set\nCONFIG_NFS_FS=y\n"
+    (root / f"boot/config-{NEW}").write_text(config)
+    done = hook("--as-hook", "add", NEW)
+    assert (done.code, "takes no initrd" in done.stderr, "FAILED" in done.stderr) == (0, True, False)
+    assert hook("update").code == 0
+    assert images(root) == [f"pxeinit-{RELEASE}.img"]

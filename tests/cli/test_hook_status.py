@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Done, Hook, Run
+from mkpxeinit.hooks import state
+from tests.cli.conftest import STATE, Done, Hook, Run
 from tests.cli.hooking import NEW, kernel, publishing, remove_kernel
 from tests.unit.small import RELEASE, make_tree
 
@@ -106,3 +107,27 @@ def test_the_systems_log(hook: Hook, root: Path, tmp_path: Path, monkeypatch: py
         log.setblocking(False)
         with pytest.raises(BlockingIOError):
             log.recv(4096)
+
+
+def test_status_shows_what_is_open(hook: Hook, run: Run, root: Path, tmp_path: Path) -> None:
+    make_tree(root, {"var/lib/dpkg/status": ""})
+    (root / f"lib/modules/{RELEASE}/modules.dep").write_bytes(b"damaged")
+    assert hook("--as-hook", "add", RELEASE).code == 0
+    words = ("hook", "status", "--root", root, "--state")
+    assert f"UTC: add {RELEASE}, tree pc: " in run(*words, tmp_path / STATE).stdout.decode()
+    assert b"UTC" not in run(*words, tmp_path / "none").stdout
+    # A tree's own, seen from outside of it.
+    make_tree(root, {"var/lib/mkpxeinit/hooks.json": (tmp_path / STATE).read_bytes()})
+    assert f"add {RELEASE}, tree pc: " in run("hook", "status", "--root", root).stdout.decode()
+
+
+def test_where_what_is_open_is_kept() -> None:
+    """Root has one place: who calls a hook, and who asks for the status, have other environments."""
+    environment = {"XDG_STATE_HOME": "/home/pat/state", "HOME": "/home/pat"}
+    assert state.default_file(environment, 0) == Path("/var/lib/mkpxeinit/hooks.json")
+    assert state.default_file(environment, 1000) == Path("/home/pat/state/mkpxeinit/hooks.json")
+    assert state.default_file({"XDG_STATE_HOME": "relative"}, 1000).parts[-3:] == (
+        "state",
+        "mkpxeinit",
+        "hooks.json",
+    )

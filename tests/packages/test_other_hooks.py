@@ -219,8 +219,8 @@ def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) ->
 
 
 # A stand-in for the trigger of the package kernel-hooks, which Debian has not. apk calls that one with the
-# folders below lib/modules that have come, changed or gone; by /usr/share/kernel/FLAVOR/kernel.release it tells
-# which version is installed, runs every hook for each flavor, and does not mind their exit codes.
+# folders below lib/modules that have come, changed or gone; /usr/share/kernel/FLAVOR/kernel.release tells it
+# which version is installed; it runs every hook for each flavor, and does not mind their exit codes.
 TRIGGER = """#!/bin/sh
 [ -d /etc/kernel-hooks.d ] || exit 0
 changed=
