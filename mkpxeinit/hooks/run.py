@@ -216,6 +216,10 @@ def _update(tree: HookTree, also: tuple[str, ...], say: Voice) -> None:
     sysroot = Sysroot.open(tree.build.sysroot)
     whole = max(bootable(sysroot), key=version_key, default=None)
     newest = choose_release(sysroot, tree.build.kernel_release or whole).release
+    if not _takes_initrd(sysroot, newest):
+        raise HookError(
+            f"kernel {newest} takes no initrd (CONFIG_BLK_DEV_INITRD); the tree needs another one"
+        )
     image = _image(tree, sysroot, newest, say)
     if tree.publishing:
         _publish(tree, tree.publishing, newest, image, say)

@@ -288,3 +288,7 @@ def test_a_kernel_that_takes_no_initrd(hook: Hook, root: Path) -> None:
     assert (done.code, "takes no initrd" in done.stderr, "FAILED" in done.stderr) == (0, True, False)
     assert hook("update").code == 0
     assert images(root) == [f"pxeinit-{RELEASE}.img"]
+    # If it is the only one, clients keep what they have.
+    remove_kernel(root, RELEASE)
+    done = hook("update")
+    assert done.code == 1 and f"kernel {NEW} takes no initrd (CONFIG_BLK_DEV_INITRD); the" in done.stderr

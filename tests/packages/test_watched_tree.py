@@ -135,7 +135,7 @@ def test_a_kernel_that_comes_from_outside(
         "systemd-analyze", "verify", "--man=no", f"{UNIT}.path", f"{UNIT}.service", check=False
     )
     assert (verified.returncode, verified.stderr) == (0, b"")
-    # Sooner than its minute, for the test.
+    # Sooner than after its two minutes, for the test.
     make_tree(system.outside, {f"etc/systemd/system/{UNIT}.service.d/soon.conf": "[Service]\nRestartSec=1\n"})
     systemd = Systemd(lab, system)
     systemd.ctl("start", f"{UNIT}.path")
