@@ -10,7 +10,7 @@
 INIT_PROGRAMS = $(notdir $(filter-out init/lib,$(wildcard init/*)))
 SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke bench/bare-init .ci/run packaging/build-deb packaging/arch/PKGBUILD \
 	$(wildcard packaging/debian/mkpxeinit.post*) packaging/debian/tests/boot packaging/debian/tests/build \
-	$(shell grep -rl '^.!/bin/sh' packaging/hooks)
+	packaging/rpm/rpm-trigger $(shell grep -rl '^.!/bin/sh' packaging/hooks)
 
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60

@@ -1,25 +1,22 @@
 """`mkpxeinit hook`: kernels come and go, and the images follow."""
 
 import json
-import os
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from mkpxeinit import cache
-from mkpxeinit.cli.build import parsed
-from mkpxeinit.errors import HookError, ServerError, SysrootError, UsageError, printable
+from mkpxeinit.cli.hook_run import STATE, kept_by_default
+from mkpxeinit.cli.hook_run import command as running
+from mkpxeinit.errors import HookError, SysrootError, printable
 from mkpxeinit.hooks import config as settings
-from mkpxeinit.hooks import run as work
-from mkpxeinit.hooks import scripts, state
+from mkpxeinit.hooks import scripts, standing, state
 from mkpxeinit.hooks.config import HookConfig
 from mkpxeinit.hooks.state import Failure
-from mkpxeinit.netboot import values
 from mkpxeinit.sysroot import Sysroot
 
-FAIL_CODE = 10  # what the hook scripts take for "an error for the package manager"
 _HOST = Path("/")
 
 _ROOT = click.option(
@@ -36,12 +33,6 @@ _KIND = click.option(
     type=click.Choice(list(scripts.KINDS)),
     metavar="NAME",
     help=f"{', '.join(scripts.KINDS)}; repeatable. [default: those that the tree has a use for]",
-)
-_CONFIG = click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help=f"The configuration (docs/hooks.md). [default: {settings.CONFIG}]",
 )
 
 
@@ -86,25 +77,31 @@ def install(root: Path, kinds: tuple[str, ...], force: bool) -> None:
 def remove(root: Path, kinds: tuple[str, ...]) -> None:
     """Take the hooks' scripts away. Images, and what is published, stay."""
     sysroot = Sysroot.open(root)
+    packaged = scripts.packaged(sysroot)
     for each in scripts.remove(sysroot, scripts.scripts(kinds or tuple(scripts.KINDS))):
-        _log(f"{each.shown}: removed")
+        owned = "; it is the package's, which may bring it back" if each.script.path in packaged else ""
+        _log(f"{each.shown}: removed{owned}")
 
 
-@command.command(short_help="Say which hooks are in place, and what is open.")
+@command.command(short_help="Say which hooks are in place, what is open, which clients are behind.")
 @_ROOT
 @_KIND
+@STATE
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
-def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
-    """Say which hooks are in place, which trees they serve, and what failed and is still open.
+def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool) -> int:
+    """Say which hooks are in place, which trees they serve, what is open, and which clients are behind.
 
-    Exit code 1 if a script is missing or changed, or something is open.
+    Exit code 1 if a script is missing or changed, something failed and is open, or the newest kernel of a
+    tree has no image, or is not the one that clients boot.
     """
     sysroot = Sysroot.open(root)
     found = scripts.look(sysroot, _wanted(sysroot, kinds))
     configured = _configured(sysroot)
-    failures = _failures(sysroot)
+    failures = _failures(sysroot, kept)
     remarks = _lacking(sysroot, configured)
+    standings = standing.of_all(configured, sysroot)
     ok = not failures and all(each.state == "installed" for each in found)
+    ok = ok and not any(each.problems for each in standings)
     if as_json:
         told = {
             "ok": ok,
@@ -113,6 +110,7 @@ def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
                 for each in found
             ],
             "trees": [each.name for each in configured.trees],
+            "kernels": [asdict(each) for each in standings],
             "open": [asdict(each) for each in failures],
             "remarks": remarks,
         }
@@ -122,6 +120,9 @@ def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
         click.echo(f"{each.state:10} {each.script.kind:15} {each.shown}")
     for tree in configured.trees:
         click.echo(f"{'tree':10} {tree.name:15} {printable(tree.build.sysroot)}")
+    for standing_ in standings:
+        for problem in standing_.problems:
+            click.echo(f"{'behind':10} {standing_.tree:15} {problem}")
     for failure in failures:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.when))
         click.echo(f"{'open':10} {when}: {failure}")
@@ -130,145 +131,7 @@ def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
     return 0 if ok else 1
 
 
-@command.group(name="run", no_args_is_help=False, short_help="Do what a hook does.")
-@_CONFIG
-@click.option(
-    "--as-hook",
-    is_flag=True,
-    help="For hook scripts: exit code 0 also after a failure, which is kept for `hook status`; or "
-    f'{FAIL_CODE} with on-failure = "fail".',
-)
-@click.pass_context
-def run_(context: click.Context, config: Path | None, as_hook: bool) -> None:
-    """Build, publish and remove what [[hook.tree]] asks for.
-
-    A tree that fails keeps its old image, and does not keep the others from theirs.
-    """
-    context.obj = (config, as_hook)
-
-
-_RELEASE = click.argument("release", callback=parsed(lambda text: _release(text)))
-_VERBOSE = click.option(
-    "-v", "--verbose", is_flag=True, help="Say more: also remarks that are the same each time."
-)
-
-
-@run_.command(short_help="A kernel was installed: build its images.")
-@_RELEASE
-@click.option(
-    "--initrd",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write an image for this machine's own boot entry, too (kernel-install's staging area).",
-)
-@_VERBOSE
-@click.pass_obj
-def add(given: tuple[Path | None, bool], release: str, initrd: Path | None, verbose: bool) -> int:
-    """Build the images of kernel RELEASE for each tree that has it, and publish it where it is the newest."""
-    return _run(given, work.Event("add", release), verbose, initrd)
-
-
-@run_.command(name="remove", short_help="A kernel was removed: its images go.")
-@_RELEASE
-@_VERBOSE
-@click.pass_obj
-def remove_kernel(given: tuple[Path | None, bool], release: str, verbose: bool) -> int:
-    """Remove the images of kernel RELEASE; the last one that boots is kept."""
-    return _run(given, work.Event("remove", release), verbose)
-
-
-@run_.command(short_help="Build again what is there, and what failed.")
-@_VERBOSE
-@click.pass_obj
-def update(given: tuple[Path | None, bool], verbose: bool) -> int:
-    """Build again: the newest kernel's image, those that are there, and those that failed; publish."""
-    return _run(given, work.Event("update"), verbose)
-
-
-def _run(
-    given: tuple[Path | None, bool], event: work.Event, verbose: bool, initrd: Path | None = None
-) -> int:
-    """Do it, keep what failed, tell of it; return the exit code."""
-    path, as_hook = given
-    kept = state.default_file(os.environ, os.geteuid())
-    before = _kept(kept)
-    place = cache.default_folder(os.environ, os.geteuid())
-    found, outcome = HookConfig(), work.Outcome(0, (), ())
-    release = ""  # what goes wrong first is not about one
-    try:
-        if path is not None and not path.exists():
-            raise HookError(f"{printable(path)}: no such file")
-        found = settings.read(path or Path(settings.CONFIG), place)
-        outcome = work.run(found, event, before, work.Voice(_log, verbose))
-        release = event.release
-        if initrd is not None:
-            work.write_initrd(found, release, initrd, place)
-            _log(f"{printable(initrd)}: image of kernel {release} for this machine's own boot entry")
-    except Exception as error:
-        outcome = outcome.failing(Failure(event.action, "", release, int(time.time()), work.cause_of(error)))
-    else:
-        outcome = outcome.cleared(found, before, release)
-    if not (outcome.touched or outcome.failed or initrd):
-        if not as_hook:
-            _nothing(found, event)
-        if verbose:
-            _log("nothing to do: no [[hook.tree]] has to do with this")
-    _tell(outcome, _keep(kept, outcome))
-    if not outcome.failed:
-        return 0
-    if as_hook:
-        return FAIL_CODE if found.fail else 0
-    return 1
-
-
-def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
-    """Say loudly what failed, and what is open from before."""
-    for failure in outcome.failed:
-        _log(f"HOOK FAILED: {failure}")
-    if outcome.failed:
-        _log(
-            "what was there before is kept, and clients boot that. When this is mended: "
-            "mkpxeinit hook run update"
-        )
-    for failure in still:
-        if failure not in outcome.failed:
-            _log(f"still open from before: {failure}; mkpxeinit hook run update tries again")
-
-
-def _nothing(found: HookConfig, event: work.Event) -> None:
-    if not found.trees:
-        raise HookError("no [[hook.tree]] in the configuration; docs/hooks.md says what it may be")
-    if event.action == "add":
-        raise HookError(f"no tree of the configuration has a kernel {event.release}")
-
-
-def _kept(path: Path) -> tuple[Failure, ...]:
-    try:
-        return state.read(path)
-    except HookError as error:
-        _log(f"{error}; going on without it")
-        return ()
-
-
-def _keep(path: Path, outcome: work.Outcome) -> tuple[Failure, ...]:
-    """Keep what is open now, and return it; that it cannot be kept is said, and no error."""
-    if not (outcome.failed or path.exists()):
-        return ()
-    try:
-        with state.locked(path):
-            now = state.merge(_kept(path), outcome.done, outcome.failed)
-            state.write(path, now)
-            return now
-    except Exception as error:
-        _log(f"what failed could not be kept: {work.cause_of(error)}")
-        return outcome.failed
-
-
-def _release(text: str) -> str:
-    try:
-        return values.kernel_release(text)
-    except ServerError as error:
-        raise UsageError(str(error)) from error
+command.add_command(running)
 
 
 def _wanted(sysroot: Sysroot, kinds: tuple[str, ...]) -> tuple[scripts.Script, ...]:
@@ -289,11 +152,15 @@ def _configured(sysroot: Sysroot) -> HookConfig:
     return settings.read(path)
 
 
-def _failures(sysroot: Sysroot) -> tuple[Failure, ...]:
-    try:
-        return state.read(sysroot.resolve(state.FILE))
-    except SysrootError:
-        return ()
+def _failures(sysroot: Sysroot, given: Path | None) -> tuple[Failure, ...]:
+    """Return what is open: of the file `given`, else what the tree's own runs, and this user's, have kept."""
+    if given is not None:
+        return state.read(given)
+    places = [kept_by_default()] if sysroot.root == _HOST else []
+    with suppress(SysrootError):
+        places.append(sysroot.resolve(state.FILE))
+    found = [failure for place in dict.fromkeys(places) for failure in state.read(place)]
+    return tuple(dict.fromkeys(found))
 
 
 def _lacking(sysroot: Sysroot, configured: HookConfig | None = None) -> list[str]:

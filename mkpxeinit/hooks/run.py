@@ -1,7 +1,7 @@
 """What the hooks do: images and generations follow the kernels of the trees."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,14 @@ from mkpxeinit.errors import HookError, KernelError, MkpxeinitError, os_cause, p
 from mkpxeinit.hooks.config import HookConfig, HookTree, Publishing
 from mkpxeinit.hooks.state import Failure
 from mkpxeinit.image.output import sync_folder
-from mkpxeinit.kernel.release import MODULES, choose_release, find_releases, find_vmlinuz, version_key
+from mkpxeinit.kernel.release import (
+    MODULES,
+    choose_release,
+    find_releases,
+    find_vmlinuz,
+    read_config,
+    version_key,
+)
 from mkpxeinit.netboot import generation, publish, published
 from mkpxeinit.netboot.tftproot import TftpRoot
 from mkpxeinit.sysroot import Sysroot
@@ -44,19 +51,32 @@ class Voice:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What has happened: a kernel was added or removed, or (no release) something else that images have."""
+    """What has happened: a kernel was added or removed, or (no release) something else that images have.
+
+    `added` are kernels that have come with something else.
+    """
 
     action: str
     release: str = ""
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it: how many trees it was about, what went well (tree, release), and what failed."""
+    """What came of it: how many trees it was about, what went well (tree, release), and what failed.
+
+    `waiting` are kernels that were passed over, and are for the next run.
+    """
 
     touched: int
     done: tuple[tuple[str, str], ...]
     failed: tuple[Failure, ...]
+    waiting: tuple[Failure, ...] = ()
+
+    @property
+    def open(self) -> tuple[Failure, ...]:
+        """What a later run has to do."""
+        return (*self.failed, *self.waiting)
 
     def failing(self, failure: Failure) -> "Outcome":
         """Return this outcome with another failure."""
@@ -72,27 +92,28 @@ class Outcome:
 def run(config: HookConfig, event: Event, open_: tuple[Failure, ...], say: Voice) -> Outcome:
     """Do for each tree what `event` asks for; a tree that fails does not keep the others from theirs.
 
-    `open_` are failures of before, which an update makes good. `say` gets a line for each thing done.
+    `open_` is what is open from before, which an update makes good. `say` gets a line for each thing done.
     """
     done: list[tuple[str, str]] = []
     failed: list[Failure] = []
+    waiting: list[Failure] = []
     touched = 0
     for tree in config.trees:
+        mine = tuple(each.release for each in open_ if each.tree == tree.name)
         try:
             if event.action == "add":
-                went = _add(tree, event.release, say)
+                touched += _add(tree, event.release, say)
             elif event.action == "remove":
-                went = _remove(tree, event.release, say)
+                touched += _remove(tree, event.release, say)
             else:
-                again = tuple(each.release for each in open_ if each.tree == tree.name)
-                went = _update(tree, again, say)
-            touched += went
+                waiting += _passed_over(tree, say)
+                _update(tree, (*mine, *event.added), say)
+                touched += 1
+                done += [(tree.name, each) for each in mine]
             done.append((tree.name, event.release))
-            if event.action == "update":
-                done += [(tree.name, each.release) for each in open_ if each.tree == tree.name]
         except Exception as error:  # whatever it is: the other trees are to have theirs
             failed.append(Failure(event.action, tree.name, event.release, int(time.time()), cause_of(error)))
-    return Outcome(touched, tuple(done), tuple(failed))
+    return Outcome(touched, tuple(done), tuple(failed), tuple(waiting))
 
 
 def cause_of(error: Exception) -> str:
@@ -124,18 +145,32 @@ def image_name(release: str) -> str:
 def bootable(sysroot: Sysroot) -> tuple[str, ...]:
     """Return the releases of which both modules and the kernel itself are in the tree, oldest first.
 
-    Without depmod's list the modules may be half unpacked: the package manager is still at it.
+    Without depmod's list the modules may be half unpacked: the package manager is still at it. Kernels that
+    take no initrd are left out.
     """
-    found = []
-    for release in find_releases(sysroot):
-        if not sysroot.is_file(f"{MODULES}/{release}/modules.dep"):
-            continue
-        try:
-            find_vmlinuz(sysroot, release)
-        except KernelError:
-            continue
-        found.append(release)
-    return tuple(found)
+    return tuple(
+        release
+        for release in find_releases(sysroot)
+        if _has_list(sysroot, release) and _has_vmlinuz(sysroot, release) and _takes_initrd(sysroot, release)
+    )
+
+
+def _takes_initrd(sysroot: Sysroot, release: str) -> bool:
+    """Return whether the kernel unpacks one: CONFIG_BLK_DEV_INITRD, on which all CONFIG_RD_ depend."""
+    config = read_config(sysroot, release)
+    return config is None or any(name == "BLK_DEV_INITRD" or name.startswith("RD_") for name in config)
+
+
+def _has_list(sysroot: Sysroot, release: str) -> bool:
+    return sysroot.is_file(f"{MODULES}/{release}/modules.dep")
+
+
+def _has_vmlinuz(sysroot: Sysroot, release: str) -> bool:
+    try:
+        find_vmlinuz(sysroot, release)
+    except KernelError:
+        return False
+    return True
 
 
 def _add(tree: HookTree, release: str, say: Voice) -> bool:
@@ -143,6 +178,9 @@ def _add(tree: HookTree, release: str, say: Voice) -> bool:
     sysroot = Sysroot.open(tree.build.sysroot)
     if release not in find_releases(sysroot):
         return False
+    if not _takes_initrd(sysroot, release):
+        say(f"tree {tree.name}: kernel {release} takes no initrd (CONFIG_BLK_DEV_INITRD): it gets none")
+        return True
     image = _image(tree, sysroot, release, say)
     if tree.publishing:
         # If it is the newest it is wanted, and that it cannot be booted is a failure.
@@ -154,30 +192,55 @@ def _add(tree: HookTree, release: str, say: Voice) -> bool:
     return True
 
 
-def _update(tree: HookTree, again: tuple[str, ...], say: Voice) -> bool:
-    """Make anew the image of the kernel that clients boot, those that are there, and those that failed."""
+def half(sysroot: Sysroot) -> tuple[str, ...]:
+    """Return the releases whose kernel is there, and not depmod's list: the package is not configured."""
+    return tuple(
+        release
+        for release in find_releases(sysroot)
+        if not _has_list(sysroot, release) and _has_vmlinuz(sysroot, release)
+    )
+
+
+def _passed_over(tree: HookTree, say: Voice) -> Iterator[Failure]:
+    """Say of which kernels there can be no image yet; yield each as something to be done."""
+    sysroot = Sysroot.open(tree.build.sysroot)
+    for release in half(sysroot):
+        missing = sysroot.show(f"{MODULES}/{release}/modules.dep")
+        cause = f"{missing}: missing; is the kernel's package configured?"
+        say(f"tree {tree.name}: kernel {release} is passed over: {cause}")
+        yield Failure("add", tree.name, release, int(time.time()), cause)
+
+
+def _update(tree: HookTree, also: tuple[str, ...], say: Voice) -> None:
+    """Make anew the image of the kernel that clients boot, those that are there, and those of `also`."""
     sysroot = Sysroot.open(tree.build.sysroot)
     whole = max(bootable(sysroot), key=version_key, default=None)
     newest = choose_release(sysroot, tree.build.kernel_release or whole).release
+    if not _takes_initrd(sysroot, newest):
+        raise HookError(
+            f"kernel {newest} takes no initrd (CONFIG_BLK_DEV_INITRD); the tree needs another one"
+        )
     image = _image(tree, sysroot, newest, say)
     if tree.publishing:
         _publish(tree, tree.publishing, newest, image, say)
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     for release in find_releases(sysroot):
-        if release == newest:
+        if release == newest or not _has_list(sysroot, release):
             continue
-        if release in again:
+        if release in also:
             _add(tree, release, say)
         elif folder is not None and (folder / image_name(release)).is_file():
             _image(tree, sysroot, release, say)
-    return True
 
 
 def _remove(tree: HookTree, release: str, say: Voice) -> bool:
     """Take away what was made for `release`, as far as clients can do without; return if there was any."""
     sysroot = Sysroot.open(tree.build.sysroot)
+    if _stays(sysroot, release):
+        say(f"tree {tree.name}: has kernel {release} still: what was made for it stays")
+        return True
     others = tuple(each for each in bootable(sysroot) if each != release)
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     touched = False
     if tree.publishing:
         touched = _replace_published(tree, tree.publishing, release, others, say)
@@ -196,7 +259,18 @@ def _remove(tree: HookTree, release: str, say: Voice) -> bool:
     return touched
 
 
-def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
+def _stays(sysroot: Sysroot, release: str) -> bool:
+    """Return whether it was another system's kernel of that name that went: the server's, say.
+
+    In this machine's own tree the one that goes may be there still: kernel-install(8) calls its plugins
+    before the files go.
+    """
+    if sysroot.root.samefile("/"):
+        return False
+    return release in find_releases(sysroot) and _has_vmlinuz(sysroot, release)
+
+
+def image_folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
     """Return the folder of the tree's images; links of `boot` in the tree lead nowhere else."""
     if tree.inside is not None:
         return sysroot.resolve(tree.inside)
@@ -205,7 +279,7 @@ def _folder(tree: HookTree, sysroot: Sysroot) -> Path | None:
 
 def _image(tree: HookTree, sysroot: Sysroot, release: str, say: Voice) -> Path | None:
     """Build the image of `release` if the tree is to have one in a folder; return it."""
-    folder = _folder(tree, sysroot)
+    folder = image_folder(tree, sysroot)
     if folder is None:
         return None
     target = folder / image_name(release)

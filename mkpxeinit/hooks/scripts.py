@@ -1,7 +1,9 @@
 """The hook scripts, in a tree: put there, looked for, taken away. Their sources are in packaging/hooks."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from mkpxeinit import resources
@@ -11,13 +13,16 @@ from mkpxeinit.sysroot import Sysroot, read_regular
 
 MARK = b"# Part of mkpxeinit"
 _MAX = 1 << 20  # bytes of a script that is there
-# Kind of hooks: a file or folder that such a system has.
+# Kind of hooks: a file or folder that such a system has, or in it (`*-*`) something of such a name.
 KINDS = {
     "debian": ("var/lib/dpkg/status",),
-    "arch": ("usr/bin/pacman", "var/lib/pacman"),
+    # A package that pacman has installed: Debian has the program, too, which makes an empty database.
+    "arch": ("var/lib/pacman/local/*-*",),
     "alpine": ("etc/apk/world", "sbin/apk", "usr/sbin/apk"),
     "kernel-install": ("usr/bin/kernel-install", "bin/kernel-install"),
+    "systemd": ("run/systemd/system",),  # it runs here, sd_booted(3): units are of use
 }
+_PACMAN = "var/lib/pacman/local"
 _TEMPORARY = ".mkpxeinit-hook.tmp"
 
 
@@ -42,7 +47,14 @@ class Found:
 
 def kinds_of(sysroot: Sysroot) -> tuple[str, ...]:
     """Return the kinds of hooks that the system in `sysroot` would run."""
-    return tuple(kind for kind, signs in KINDS.items() if any(sysroot.exists(each) for each in signs))
+    return tuple(kind for kind, signs in KINDS.items() if any(_has(sysroot, each) for each in signs))
+
+
+def _has(sysroot: Sysroot, sign: str) -> bool:
+    folder, _, pattern = sign.rpartition("/")
+    if "*" not in pattern:
+        return sysroot.exists(sign)
+    return sysroot.is_dir(folder) and any(fnmatchcase(name, pattern) for name in sysroot.list(folder))
 
 
 def scripts(kinds: tuple[str, ...]) -> tuple[Script, ...]:
@@ -95,6 +107,21 @@ def remove(sysroot: Sysroot, wanted: tuple[Script, ...]) -> tuple[Found, ...]:
             except OSError as error:
                 raise HookError(f"{each.shown}: cannot be removed: {os_cause(error)}") from error
     return todo
+
+
+def packaged(sysroot: Sysroot) -> frozenset[PurePosixPath]:
+    """Return which of our files are a package's as dpkg and pacman tell; rpm's database is no text."""
+    lists = ["var/lib/dpkg/info/mkpxeinit.list"]
+    if sysroot.is_dir(_PACMAN):
+        found = (name for name in sysroot.list(_PACMAN) if fnmatchcase(name, "mkpxeinit-[0-9]*"))
+        lists += [f"{_PACMAN}/{name}/files" for name in found]
+    lines: set[str] = set()
+    for name in lists:
+        with suppress(SysrootError):
+            lines.update(line.strip("/") for line in sysroot.read_text(name).splitlines())
+    paths = (each.path for each in scripts(tuple(KINDS)))
+    # Debian 12's packages have /lib/systemd, which is /usr/lib/systemd.
+    return frozenset(path for path in paths if lines & {str(path), str(path).removeprefix("usr/")})
 
 
 class _writing:

@@ -41,14 +41,16 @@ class Failure:
 
 
 def default_file(environment: Mapping[str, str], user: int) -> Path:
-    """Return where the user of that number keeps it: below `$XDG_STATE_HOME` if that is set.
+    """Return where the user of that number keeps it: root in /var/lib, whatever the environment says.
 
-    As the XDG Base Directory Specification says; else root has it in /var/lib, others in ~/.local/state.
+    One place for the hooks that package managers call and for who looks after them by hand. That of
+    others is as the XDG Base Directory Specification says: below `$XDG_STATE_HOME`, or ~/.local/state.
     """
+    if user == 0:
+        return Path(FILE)
     given = environment.get("XDG_STATE_HOME", "")
-    if given.startswith("/"):
-        return Path(given) / "mkpxeinit" / FILE.name
-    return Path(FILE) if user == 0 else Path.home() / ".local/state/mkpxeinit" / FILE.name
+    top = Path(given) if given.startswith("/") else Path.home() / ".local/state"
+    return top / "mkpxeinit" / FILE.name
 
 
 def read(path: Path) -> tuple[Failure, ...]:

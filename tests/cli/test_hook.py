@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Hook, Run
+from tests.cli.conftest import STATE, Hook, Run
 from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
-from tests.unit.small import RELEASE, Link, make_tree
+from tests.unit.small import RELEASE, make_tree
 
 
 def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
@@ -16,7 +16,8 @@ def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
     assert f"tree pc: {root}/boot/pxeinit-{RELEASE}.img: image of kernel {RELEASE}, " in done.stderr
     listed = run("list", root / f"boot/pxeinit-{RELEASE}.img").stdout.decode()
     assert f"lib/modules/{RELEASE}" in listed
-    # The only kernel: whatever is said, its image stays.
+    # The only kernel: its image stays, as it is what clients boot.
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 0
     assert f"no other kernel is there: {root}/boot/pxeinit-{RELEASE}.img is the last one" in done.stderr
@@ -26,6 +27,29 @@ def test_add_and_remove(hook: Hook, root: Path, run: Run) -> None:
     done = hook("remove", RELEASE)
     assert f"pxeinit-{RELEASE}.img is removed" in done.stderr
     assert images(root) == [f"pxeinit-{NEW}.img"]
+
+
+def test_the_servers_kernel_is_not_the_trees(hook: Hook, root: Path, config: Path, tftp: Path) -> None:
+    """The server has the same release, and removes its own: clients of the tree keep theirs."""
+    publishing(config, tftp, f'output = "{root}/boot"')
+    make_tree(root, kernel(NEW))
+    for release in (RELEASE, NEW):
+        assert hook("add", release).code == 0
+    done = hook("--as-hook", "remove", NEW)
+    assert (done.code, done.stderr) == (
+        0,
+        f"mkpxeinit: tree pc: has kernel {NEW} still: what was made for it stays\n",
+    )
+    assert images(root) == [f"pxeinit-{RELEASE}.img", f"pxeinit-{NEW}.img"]
+    assert "generations/pc.1/" in (tftp / "pxelinux.cfg/default").read_text()
+    # Configured again at this moment, by dpkg in the tree: it is there all the same.
+    (root / f"lib/modules/{NEW}/modules.dep").unlink()
+    assert "has kernel" in hook("remove", NEW).stderr
+    # It goes from the tree, too; modules that others have built for it are no kernel.
+    (root / f"boot/vmlinuz-{NEW}").unlink()
+    done = hook("--as-hook", "remove", NEW)
+    assert f"pc.2 is published: kernel {RELEASE}" in done.stderr
+    assert images(root) == [f"pxeinit-{RELEASE}.img"]
 
 
 def test_stripped_modules_are_asked_for(hook: Hook, root: Path, config: Path, tmp_path: Path) -> None:
@@ -40,11 +64,13 @@ def test_remove_makes_the_other_one_first(hook: Hook, root: Path) -> None:
     """The other kernel has no image yet: that is made before this one's goes."""
     assert hook("add", RELEASE).code == 0
     make_tree(root, kernel(OLD))
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 0, done.stderr
     assert images(root) == [f"pxeinit-{OLD}.img"]
     # It cannot be made: this one stays, and the package manager hears of it.
     make_tree(root, kernel(NEW))
+    remove_kernel(root, OLD)
     (root / f"lib/modules/{NEW}/modules.dep").write_bytes(b"damaged")
     done = hook("remove", OLD)
     assert done.code == 1
@@ -56,6 +82,7 @@ def test_a_kernel_without_vmlinuz_is_not_bootable(hook: Hook, root: Path) -> Non
     assert hook("add", RELEASE).code == 0
     make_tree(root, {name: c for name, c in kernel(NEW).items() if "vmlinuz" not in name})
     assert hook("add", NEW).code == 0
+    remove_kernel(root, RELEASE)
     hook("remove", RELEASE)
     assert f"pxeinit-{RELEASE}.img" in images(root)
 
@@ -81,7 +108,7 @@ def test_failure_keeps_the_old_image(hook: Hook, root: Path, run: Run, tmp_path:
     done = hook("add", NEW)
     assert done.code == 0
     assert f"still open from before: add {RELEASE}, tree pc: " in done.stderr
-    kept = json.loads((tmp_path / "xdg-state/mkpxeinit/hooks.json").read_text())["failures"]
+    kept = json.loads((tmp_path / STATE).read_text())["failures"]
     assert [(each["action"], each["tree"], each["release"]) for each in kept] == [("add", "pc", RELEASE)]
     assert "tries again" in hook("remove", "1.2.3").stderr
     modules.write_bytes(good)
@@ -89,7 +116,7 @@ def test_failure_keeps_the_old_image(hook: Hook, root: Path, run: Run, tmp_path:
     done = hook("update")
     assert (done.code, "still open" in done.stderr) == (0, False), done.stderr
     assert images(root) == [f"pxeinit-{RELEASE}.img", f"pxeinit-{NEW}.img"]
-    assert not (tmp_path / "xdg-state/mkpxeinit/hooks.json").exists()
+    assert not (tmp_path / STATE).exists()
 
 
 def test_one_tree_does_not_keep_another(hook: Hook, root: Path, config: Path, tmp_path: Path) -> None:
@@ -133,6 +160,7 @@ def test_a_group_is_told_of(hook: Hook, run: Run, root: Path, config: Path, tftp
     words = ("--group", "old", "--mac", "52:54:00:00:00:01", "--generation", "pc.1")
     assert run("publish", "--tftp-root", tftp, *words).code == 0
     hook("add", NEW)
+    remove_kernel(root, RELEASE)
     assert "tree pc: group old boots pc.1, whose kernel leaves" in hook("remove", RELEASE).stderr
 
 
@@ -141,6 +169,7 @@ def test_pinned(hook: Hook, root: Path, config: Path, tftp: Path) -> None:
     hook("add", RELEASE)
     make_tree(root, kernel(NEW))
     assert f"clients boot {RELEASE}" in hook("add", NEW).stderr
+    remove_kernel(root, RELEASE)
     done = hook("remove", RELEASE)
     assert done.code == 1 and f"kernel {RELEASE} is the tree's kernel-release" in done.stderr
     assert "generations/pc.1/" in (tftp / "pxelinux.cfg/default").read_text()
@@ -189,7 +218,7 @@ def test_initrd_for_this_machine(run: Run, tmp_path: Path) -> None:
     empty.write_text("[hook]\n")
     words = ("--initrd", tmp_path / "initrd")
     done = run("hook", "run", "--config", empty, "--as-hook", "add", "0.0.1-none", *words)
-    assert done.code == 0 and "HOOK FAILED: add 0.0.1-none: /lib/modules: no kernel release" in done.stderr
+    assert done.code == 10 and "HOOK FAILED: add 0.0.1-none: /lib/modules: no kernel release" in done.stderr
     assert not (tmp_path / "initrd").exists()
 
 
@@ -242,7 +271,7 @@ def test_configuration_is_checked(run: Run, tmp_path: Path, text: str, message: 
     assert run("hook", "run", "--config", path, "--as-hook", "update").code == 0
     path.write_text("")
     assert "HOOK" not in run("hook", "run", "--config", path, "--as-hook", "update").stderr
-    assert not (tmp_path / "xdg-state/mkpxeinit/hooks.json").exists()
+    assert not (tmp_path / STATE).exists()
 
 
 def test_missing_configuration(run: Run, tmp_path: Path) -> None:
@@ -250,93 +279,16 @@ def test_missing_configuration(run: Run, tmp_path: Path) -> None:
     assert done.code == 1 and "none: no such file" in done.stderr
 
 
-DEBIAN = [
-    "etc/initramfs/post-update.d/mkpxeinit",
-    "etc/kernel/postinst.d/zz-mkpxeinit",
-    "etc/kernel/postrm.d/zz-mkpxeinit",
-]
-
-
-def test_install_status_remove(run: Run, root: Path) -> None:
-    make_tree(root, {"var/lib/dpkg/status": "", "usr/bin/mkpxeinit": ""})
-    done = run("hook", "status", "--root", root)
-    assert done.code == 1
-    assert [line.split() for line in done.stdout.decode().splitlines()] == [
-        ["absent", "debian", f"{root}/{name}"] for name in DEBIAN
-    ]
-    done = run("hook", "install", "--root", root)
-    assert done.code == 0
-    assert done.stderr.splitlines() == [
-        *(f"mkpxeinit: {root}/{name}: written" for name in DEBIAN),
-        f"mkpxeinit: {root}/etc/mkpxeinit.toml: has no [[hook.tree]]: the hooks do nothing until it names "
-        "one; see docs/hooks.md",
-    ]
-    for name in DEBIAN:
-        assert (root / name).stat().st_mode & 0o777 == 0o755
-    (root / "etc/mkpxeinit.toml").write_text("[[hook.tree]]\n")
-    done = run("hook", "status", "--root", root)
-    assert (done.code, done.stderr) == (0, "")
-    assert "tree       root            /" in done.stdout.decode()
-    assert run("hook", "install", "--root", root).stderr == ""
-    # Changed by hand: seen, and put right.
-    (root / DEBIAN[0]).write_text("#!/bin/sh\n# Part of mkpxeinit\nexit 0\n")
-    told = json.loads(run("hook", "status", "--root", root, "--json").stdout)
-    assert (told["ok"], [each["state"] for each in told["scripts"]]) == (
-        False,
-        ["changed", "installed", "installed"],
-    )
-    assert f"{root}/{DEBIAN[0]}: replaced" in run("hook", "install", "--root", root).stderr
-    done = run("hook", "remove", "--root", root)
-    assert done.stderr.splitlines() == [f"mkpxeinit: {root}/{name}: removed" for name in DEBIAN]
-    assert not any((root / name).exists() for name in DEBIAN)
-
-
-def test_install_does_not_replace_what_is_not_ours(run: Run, root: Path) -> None:
-    make_tree(root, {"var/lib/dpkg/status": "", DEBIAN[2]: "#!/bin/sh\necho mine\n"})
-    done = run("hook", "install", "--root", root)
-    assert done.code == 1
-    assert f"{root}/{DEBIAN[2]}: is there already, and is not part of mkpxeinit" in done.stderr
-    assert not (root / DEBIAN[0]).exists()
-    assert run("hook", "remove", "--root", root).stderr == ""
-    assert (root / DEBIAN[2]).is_file()
-    assert run("hook", "install", "--root", root, "--force").code == 0
-    assert b"Part of mkpxeinit" in (root / DEBIAN[2]).read_bytes()
-
-
-def test_install_stays_in_the_tree(run: Run, root: Path, tmp_path: Path) -> None:
-    """A hostile tree's links lead to the tree itself, as in a chroot; a link for a script is refused."""
-    outside = tmp_path / "outside"
-    (outside / "kernel/postinst.d").mkdir(parents=True)
-    make_tree(root, {"var/lib/dpkg/status": "", "etc/kernel": Link(str(outside / "kernel"))})
-    done = run("hook", "install", "--root", root)
-    assert done.code == 1 and "mkpxeinit:" in done.stderr
-    assert not list((outside / "kernel/postinst.d").iterdir())
-    (root / "etc/kernel").unlink()
-    make_tree(root, {"etc/kernel": Link("/usr/share/kernel"), "usr/share/kernel/postinst.d": None})
-    assert run("hook", "install", "--root", root).code == 0
-    assert (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").is_file()
-    (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").unlink()
-    (root / "usr/share/kernel/postinst.d/zz-mkpxeinit").symlink_to(outside / "x")
-    assert "is not part of mkpxeinit" in run("hook", "install", "--root", root).stderr
-
-
-@pytest.mark.parametrize(
-    "sign, kinds",
-    [
-        ("var/lib/pacman/local/x", {"arch"}),
-        ("etc/apk/world", {"alpine"}),
-        ("usr/bin/kernel-install", {"kernel-install"}),
-        ("var/lib/dpkg/status", {"debian"}),
-    ],
-)
-def test_kinds(run: Run, root: Path, sign: str, kinds: set[str]) -> None:
-    make_tree(root, {sign: ""})
-    told = json.loads(run("hook", "status", "--root", root, "--json").stdout)
-    assert {each["kind"] for each in told["scripts"]} == kinds
-
-
-def test_no_package_manager(run: Run, root: Path) -> None:
-    done = run("hook", "install", "--root", root)
-    assert done.code == 1 and "choose with --kind (debian, arch, alpine, kernel-install)" in done.stderr
-    assert run("hook", "install", "--root", root, "--kind", "alpine").code == 0
-    assert (root / "etc/kernel-hooks.d/90-mkpxeinit.hook").stat().st_mode & 0o111
+def test_a_kernel_that_takes_no_initrd(hook: Hook, root: Path) -> None:
+    """Built by somebody for this machine alone, and packaged by `make deb-pkg`, say."""
+    make_tree(root, kernel(NEW))
+    config = "# CONFIG_BLK_DEV_INITRD is not set\nCONFIG_NFS_FS=y\n"
+    (root / f"boot/config-{NEW}").write_text(config)
+    done = hook("--as-hook", "add", NEW)
+    assert (done.code, "takes no initrd" in done.stderr, "FAILED" in done.stderr) == (0, True, False)
+    assert hook("update").code == 0
+    assert images(root) == [f"pxeinit-{RELEASE}.img"]
+    # If it is the only one, clients keep what they have.
+    remove_kernel(root, RELEASE)
+    done = hook("update")
+    assert done.code == 1 and f"kernel {NEW} takes no initrd (CONFIG_BLK_DEV_INITRD); the" in done.stderr

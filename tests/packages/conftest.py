@@ -55,8 +55,8 @@ def trixie() -> Tree:
     return trees.debian("trixie", RUNTIME)
 
 
-def put_ours(system: Chroot, config: str, *, hooks: bool = True) -> None:
-    """Have this checkout's mkpxeinit in a system, its hooks, and the configuration."""
+def put_ours(system: Chroot, config: str, *, hooks: bool = True, kinds: tuple[str, ...] = ()) -> None:
+    """Have this checkout's mkpxeinit in a system, its hooks (those of `kinds`), and the configuration."""
     system.bind(ROOT, "/opt/mkpxeinit")
     command = system.outside / "usr/local/bin/mkpxeinit"
     command.write_bytes(COMMAND)
@@ -64,7 +64,8 @@ def put_ours(system: Chroot, config: str, *, hooks: bool = True) -> None:
     (system.outside / "etc/mkpxeinit.toml").write_text(config)
     if hooks:
         ours = str(Path(sys.executable).with_name("mkpxeinit"))
-        system.lab.space.run([ours, "hook", "install", "--root", str(system.view)])
+        words = [f"--kind={each}" for each in kinds]
+        system.lab.space.run([ours, "hook", "install", "--root", str(system.view), *words])
 
 
 def archive(system: Chroot, packages: tuple[Path, ...]) -> None:

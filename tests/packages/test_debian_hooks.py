@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,17 @@ import pytest
 from pxelab import LabError, Tree, debs
 from pxelab.chroot import Chroot
 from tests.packages.conftest import OpenChroot, archive, put_ours
+from tests.packages.making import deb, kernel_files
 
 FLAVOR = "cloud-amd64"
 CONFIG = "[[hook.tree]]\n"
 DAMAGED = "[[hook.tree]\n"
 
 
-def installed(system: Chroot, *words: str) -> str:
+def installed(system: Chroot, *words: str, environment: Mapping[str, str] | None = None) -> str:
     """Run apt-get; return all that was said."""
-    done = system.run("sh", "-c", 'exec apt-get -q -y "$@" 2>&1', "sh", *words)
+    script = 'exec apt-get -q -y "$@" 2>&1'
+    done = system.run("sh", "-c", script, "sh", *words, environment=environment)
     return done.stdout.decode()
 
 
@@ -57,7 +60,8 @@ def check_apt(system: Chroot, tree: Tree, packages: tuple[Path, ...]) -> None:
     config = system.outside / "etc/mkpxeinit.toml"
     config.write_text(DAMAGED)
     again = ("install", "--reinstall", f"linux-image-{new}")
-    said = installed(system, *again)
+    # (That status finds it does not depend on the environment that apt had.)
+    said = installed(system, *again, environment={"XDG_STATE_HOME": "/root/elsewhere"})
     assert "mkpxeinit: HOOK FAILED: add: /etc/mkpxeinit.toml: not TOML: " in said
     assert image.read_bytes() == before
     assert system.run("dpkg", "--audit").stdout == b""
@@ -113,3 +117,71 @@ def test_update_initramfs(chroot: OpenChroot, bookworm: Tree) -> None:
     done: subprocess.CompletedProcess[bytes] = system.run("update-initramfs", "-u", "-k", new)
     assert f"image of kernel {new}, " in done.stderr.decode()
     assert images(system) == [f"pxeinit-{new}.img"]
+
+
+# Ubuntu's kernels run the hooks of /etc/kernel/postinst.d later, by a trigger of their own, when all packages
+# of the kernel are configured. What is to be run then lies in a file.
+UBUNTU = "6.8.0-31-generic"
+INTEREST = f"interest linux-update-{UBUNTU}\n"
+POSTINST = f"""#!/bin/sh
+set -e
+deferred=/usr/lib/linux/triggers/{UBUNTU}
+case $1 in
+    configure)
+        cp /usr/share/depmod/* /lib/modules/{UBUNTU}/ # what depmod would write
+        mkdir -p "${{deferred%/*}}"
+        echo "DEB_MAINT_PARAMS='$*' run-parts --report --exit-on-error --arg={UBUNTU}" \\
+            "--arg=/boot/vmlinuz-{UBUNTU} /etc/kernel/postinst.d" >"$deferred"
+        dpkg-trigger --no-await linux-update-{UBUNTU}
+        ;;
+    triggered)
+        [ ! -f "$deferred" ] || sh "$deferred"
+        rm -f "$deferred"
+        ;;
+esac
+"""
+POSTRM = f"""#!/bin/sh
+set -e
+DEB_MAINT_PARAMS="$*" run-parts --report --exit-on-error --arg={UBUNTU} --arg=/boot/vmlinuz-{UBUNTU} \\
+    /etc/kernel/postrm.d
+"""
+
+
+def ubuntu_kernel(folder: Path) -> tuple[Path, Path]:
+    """Return the packages of a kernel as Ubuntu has them: the kernel, and its modules."""
+    image: dict[str, bytes] = {f"boot/vmlinuz-{UBUNTU}": b"kernel"}
+    modules: dict[str, bytes] = {}
+    for name, data in kernel_files(UBUNTU, usr=False).items():
+        path = Path(name)
+        if path.name.startswith("modules."):
+            image[f"usr/share/depmod/{path.name}"] = data
+        elif path.suffix == ".ko":
+            modules[f"usr/{name}"] = data
+    scripts = {"postinst": POSTINST, "postrm": POSTRM, "triggers": INTEREST}
+    needs = f"Depends: linux-modules-{UBUNTU}\n"
+    return (
+        deb(folder, f"linux-image-{UBUNTU}", "1", image, scripts, needs),
+        deb(folder, f"linux-modules-{UBUNTU}", "1", modules, {}),
+    )
+
+
+def test_kernels_as_ubuntu_packages_them(chroot: OpenChroot, bookworm: Tree, tmp_path: Path) -> None:
+    system = chroot(bookworm)
+    put_ours(system, CONFIG + "build.buses = []\n")
+    system.bind(tmp_path, "/packages")
+    paths = [f"/packages/{path.name}" for path in ubuntu_kernel(tmp_path)]
+    # Without the distribution's own hooks, which take longer than all the rest.
+    dpkg = ("sh", "-c", 'rm -f /etc/kernel/p*.d/[a-y]* && exec dpkg "$@" 2>&1', "sh")
+    said = system.run(*dpkg, "--install", *paths).stdout.decode()
+    lines = said.splitlines()
+    called = lines.index("/etc/kernel/postinst.d/zz-mkpxeinit:")
+    assert lines.index(f"Processing triggers for linux-image-{UBUNTU} (1) ...") < called, said
+    assert said.count(f"image of kernel {UBUNTU}, ") == 1
+    assert images(system) == [f"pxeinit-{UBUNTU}.img"]
+    # It is removed; its modules, another package, are there until then or longer.
+    said = system.run(*dpkg, "--remove", f"linux-image-{UBUNTU}").stdout.decode()
+    assert f"tree root: /boot/pxeinit-{UBUNTU}.img is removed" in said
+    assert images(system) == [f"pxeinit-{bookworm.release}.img"]
+    said = system.run(*dpkg, "--purge", f"linux-image-{UBUNTU}", f"linux-modules-{UBUNTU}").stdout.decode()
+    assert "mkpxeinit" not in said.replace("zz-mkpxeinit", "")
+    assert system.run("dpkg", "--audit").stdout == b""

@@ -99,5 +99,11 @@ def test_contents(built: Built) -> None:
         top = ROOT / "packaging/hooks" / kind
         for path in (each for each in top.rglob("*") if each.is_file()):
             assert rows[f"./{path.relative_to(top)}"] == "-rwxr-xr-x"
+    units = [
+        row
+        for path, row in rows.items()
+        if "/systemd/system/mkpxeinit-hook@." in path and "/data/" not in path
+    ]
+    assert units == ["-rw-r--r--", "-rw-r--r--"]
     for name in ("init/init", "init/lib", "busybox-configs/applets.txt", "packaging/hooks/arch"):
         assert any(f"/mkpxeinit/data/{name}" in path for path in rows)

@@ -1,6 +1,7 @@
-"""The hooks of kernel-install, pacman and Alpine, called by the real programs (Alpine: as its package)."""
+"""The hooks of kernel-install, pacman and Alpine, called by the real programs (Alpine's by a stand-in)."""
 
 import re
+import shutil
 import subprocess
 import tarfile
 from io import BytesIO
@@ -11,7 +12,8 @@ import pytest
 from pxelab import Lab, LabError, Tree
 from pxelab.chroot import Chroot
 from tests.packages.conftest import OpenChroot, put_ours
-from tests.unit.small import RELEASE, Link, kernel_tree, make_tree
+from tests.packages.making import kernel_files
+from tests.unit.small import make_tree
 
 CONFIG = "[[hook.tree]]\nbuild.buses = []\n"
 SPY = """#!/bin/sh
@@ -24,19 +26,6 @@ UKI = """#!/bin/sh
     >"$KERNEL_INSTALL_STAGING_AREA/uki.efi"
 """
 TOKEN = "mkpxeinit-test"
-
-
-def kernel_files(release: str, *, usr: bool = True) -> dict[str, bytes]:
-    """Return a small kernel and its modules as Arch has them: all of it below usr/lib/modules."""
-    found = {}
-    for name, content in kernel_tree().items():
-        if content is None or isinstance(content, Link):
-            continue
-        data = content.encode() if isinstance(content, str) else content
-        if name.startswith("lib/modules/"):
-            found[("usr/" if usr else "") + name.replace(RELEASE, release)] = data
-    found[f"usr/lib/modules/{release}/vmlinuz"] = b"kernel"
-    return found
 
 
 def images(system: Chroot) -> list[str]:
@@ -116,13 +105,18 @@ def test_kernel_install_of_debian_13(chroot: OpenChroot, trixie: Tree, layout: s
 
 @pytest.mark.long
 def test_kernel_install_when_it_fails(chroot: OpenChroot, trixie: Tree) -> None:
-    """The other plugins have their turn and the entry is made, unless the configuration wants an error."""
+    """No entry without the initrd that it is to have; that a tree has no image is no reason."""
     system = chroot(trixie)
     prepared_for_entries(system, "bls", "[[hook.tree]]\nbuild.drivers = ['no-such-driver']\n")
     release, vmlinuz = trixie.release, f"/boot/vmlinuz-{trixie.release}"
+    entry = system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf"
+    with pytest.raises(LabError, match=f"no initrd for kernel {re.escape(release)}: there will be"):
+        kernel_install(system, "--verbose", "add", release, vmlinuz)
+    assert not entry.exists()
+    (system.outside / "etc/kernel/install.conf").write_text("layout=bls\ninitrd_generator=dracut\n")
     done = kernel_install(system, "add", release, vmlinuz)
     assert f"HOOK FAILED: add {release}, tree root: " in done.stderr.decode()
-    assert (system.outside / f"boot/loader/entries/{TOKEN}-{release}.conf").is_file()
+    assert entry.is_file()
     config = system.outside / "etc/mkpxeinit.toml"
     config.write_text("hook.on-failure = 'fail'\n" + config.read_text())
     with pytest.raises(LabError, match="55-mkpxeinit.install"):
@@ -187,7 +181,7 @@ def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) ->
     """A kernel installed, upgraded and removed, and firmware: by real transactions."""
     system = chroot(bookworm)
     pacman = Pacman(lab, system, tmp_path)
-    put_ours(system, CONFIG)
+    put_ours(system, CONFIG, kinds=("arch",))
     assert (system.outside / "usr/share/libalpm/hooks/90-mkpxeinit-add.hook").is_file()
     first, second = "6.2.0-arch1-1", "6.3.0-arch1-1"
     said = pacman.run("-U", package(tmp_path, "linux", "6.2.0-1", kernel_files(first)))
@@ -224,39 +218,113 @@ def test_pacman(lab: Lab, chroot: OpenChroot, bookworm: Tree, tmp_path: Path) ->
 # --- Alpine -----------------------------------------------------------------------------------------------
 
 
-def kernel_hooks(system: Chroot, flavor: str, new: str, old: str) -> str:
-    """Run all hooks of /etc/kernel-hooks.d as the package kernel-hooks says in its README."""
-    script = 'for hook in /etc/kernel-hooks.d/*; do [ ! -x "$hook" ] || busybox ash "$hook" "$@"; done 2>&1'
-    return system.run("busybox", "ash", "-c", script, "trigger", flavor, new, old).stdout.decode()
+# A stand-in for the trigger of the package kernel-hooks, which Debian has not. apk calls that one with the
+# folders below lib/modules that have come, changed or gone; /usr/share/kernel/FLAVOR/kernel.release tells it
+# which version is installed; it runs every hook for each flavor, and does not mind their exit codes.
+TRIGGER = """#!/bin/sh
+[ -d /etc/kernel-hooks.d ] || exit 0
+changed=
+for folder; do
+    [ ! -f "$folder" ] || continue
+    release=${folder##*/}
+    if ! expr "$release" : '[0-9][^-]*-[0-9][^-]*-.' >/dev/null; then
+        echo "kernel-hooks: $release: not VERSION-FLAVOR" >&2
+        exit 1
+    fi
+    version=$(expr "$release" : '\\([^-]*-[^-]*\\)')
+    flavor=${release#"$version-"}
+    state=old
+    [ "$(cat "/usr/share/kernel/$flavor/kernel.release" 2>/dev/null)" != "$release" ] || state=new
+    changed="$changed$flavor $state $version
+"
+done
+last() { # FLAVOR STATE: its version
+    printf %s "$changed" | awk -v flavor="$1" -v state="$2" \\
+        '$1 == flavor && $2 == state { found = $3 } END { print found }'
+}
+printf %s "$changed" | cut -d' ' -f1 | sort -u | while read -r flavor; do
+    for hook in /etc/kernel-hooks.d/*; do
+        [ ! -x "$hook" ] || "$hook" "$flavor" "$(last "$flavor" new)" "$(last "$flavor" old)" </dev/null \\
+            || echo "kernel-hooks: $hook: exit code $?" >&2
+    done
+done
+exit 0
+"""
 
 
-def test_alpine(chroot: OpenChroot, bookworm: Tree, tmp_path: Path) -> None:
-    """Kernels of a flavor: the release is VERSION-FLAVOR, the kernel's file is named by the flavor alone."""
+class Apk:
+    """What apk would do to a system: files come and go, then triggers are called with the folders."""
+
+    def __init__(self, system: Chroot) -> None:
+        self._system = system
+        make_tree(system.outside, {"root/kernel-hooks.trigger": TRIGGER, "etc/kernel-hooks.d/README": "text"})
+
+    def trigger(self, *releases: str, check: bool = True) -> str:
+        """Call the trigger for these folders; return what was said."""
+        words = (
+            "busybox",
+            "ash",
+            "/root/kernel-hooks.trigger",
+            *(f"/lib/modules/{each}" for each in releases),
+        )
+        done = self._system.run("sh", "-c", 'exec "$@" 2>&1', "sh", *words, check=check)
+        return done.stdout.decode()
+
+    def add(self, version: str, flavor: str = "lts") -> None:
+        """Put the files of a kernel there: its own file has the flavor's name alone."""
+        files = kernel_files(f"{version}-{flavor}", usr=False)
+        del files[f"usr/lib/modules/{version}-{flavor}/vmlinuz"]
+        told = {f"usr/share/kernel/{flavor}/kernel.release": f"{version}-{flavor}\n"}
+        make_tree(self._system.outside, {**files, f"boot/vmlinuz-{flavor}": version, **told})
+
+    def remove(self, version: str, flavor: str = "lts", *, last: bool = False) -> None:
+        """Take the modules of a version away, and with the last the rest of the flavor."""
+        outside = self._system.outside
+        shutil.rmtree(outside / f"lib/modules/{version}-{flavor}")
+        if last:
+            shutil.rmtree(outside / f"usr/share/kernel/{flavor}")
+            (outside / f"boot/vmlinuz-{flavor}").unlink()
+
+
+def test_alpine(chroot: OpenChroot, bookworm: Tree) -> None:
+    """A kernel comes, is upgraded, gets modules of another package, goes; another flavor beside it."""
     system = chroot(bookworm)
     tftp = system.outside / "srv/tftp"
     tftp.mkdir(parents=True)
     for name in ("pxelinux.0", "ldlinux.c32"):  # the server has put them there: the tree has none
         (tftp / name).write_bytes(b"loader")
         (tftp / name).chmod(0o644)
-    put_ours(system, CONFIG + 'name = "pc"\ntftp-root = "/srv/tftp"\noutput = "/boot"\n', hooks=False)
-    assert system.run("mkpxeinit", "hook", "install", "--kind", "alpine").returncode == 0
+    tree = 'name = "pc"\ntftp-root = "/srv/tftp"\noutput = "/boot"\n'
+    put_ours(system, CONFIG + tree, kinds=("alpine",))
+    apk = Apk(system)
 
-    def kernel(version: str) -> None:
-        files = kernel_files(f"{version}-lts", usr=False)
-        del files[f"usr/lib/modules/{version}-lts/vmlinuz"]
-        files |= {"boot/vmlinuz-lts": version.encode(), "usr/share/kernel/lts/kernel.release": b""}
-        make_tree(system.outside, {**files, "usr/share/kernel/lts/kernel.release": f"{version}-lts\n"})
-
-    kernel("6.6.1-0")
-    said = kernel_hooks(system, "lts", "6.6.1-0", "")
+    apk.add("6.6.1-0")
+    said = apk.trigger("6.6.1-0-lts")
     assert "pc.1 is published: kernel 6.6.1-0-lts" in said, said
     assert (tftp / "generations/pc.1/vmlinuz").read_bytes() == b"6.6.1-0"
-    kernel("6.6.2-0")
-    said = kernel_hooks(system, "lts", "6.6.2-0", "6.6.1-0")
+    # The trigger has both folders; the old one is gone already.
+    apk.add("6.6.2-0")
+    apk.remove("6.6.1-0")
+    said = apk.trigger("6.6.1-0-lts", "6.6.2-0-lts")
     assert "pc.2 is published: kernel 6.6.2-0-lts" in said and "pxeinit-6.6.1-0-lts.img is removed" in said
     assert images(system) == ["pxeinit-6.6.2-0-lts.img"]
-    # The flavor is removed: clients get the kernel that is left.
-    said = kernel_hooks(system, "lts", "", "6.6.2-0")
-    assert f"pc.3 is published: kernel {bookworm.release}" in said
+    # A package of modules for the same kernel, and another flavor, in one transaction.
+    apk.add("6.6.2-0", "virt")
+    assert "pxeinit-6.6.2-0-virt.img: image of kernel 6.6.2-0-virt" in apk.trigger(
+        "6.6.2-0-virt", "6.6.2-0-lts"
+    )
+    assert images(system) == ["pxeinit-6.6.2-0-lts.img", "pxeinit-6.6.2-0-virt.img"]
+    # The flavors are removed: clients get the kernel that is left.
+    for flavor in ("lts", "virt"):
+        apk.remove("6.6.2-0", flavor, last=True)
+    said = apk.trigger("6.6.2-0-lts", "6.6.2-0-virt")
+    assert f"is published: kernel {bookworm.release}" in said
     assert images(system) == [f"pxeinit-{bookworm.release}.img"]
-    assert "is not a kernel release" in kernel_hooks(system, "../../x", "1", "")
+
+    # The exit code of a hook is nothing to apk.
+    config = 'hook.on-failure = "fail"\n[[hook.tree]]\nbuild.drivers = ["no-such-driver"]\n'
+    (system.outside / "etc/mkpxeinit.toml").write_text(config)
+    apk.add("6.6.3-0")
+    said = apk.trigger("6.6.3-0-lts")
+    assert "HOOK FAILED: add 6.6.3-0-lts" in said
+    assert "kernel-hooks: /etc/kernel-hooks.d/90-mkpxeinit.hook: exit code 1" in said

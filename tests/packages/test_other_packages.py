@@ -12,20 +12,11 @@ from pathlib import Path
 import pytest
 
 from mkpxeinit import __version__
+from tests.packages.building import SPEC, rpm
 from tests.packages.conftest import ROOT
 from tests.unit.small import RELEASE, kernel_tree, make_tree
 
-SPEC = ROOT / "packaging/rpm/mkpxeinit.spec"
 PKGBUILD = ROOT / "packaging/arch/PKGBUILD"
-# Fedora's macros, which Debian's rpm has not.
-MACROS = {
-    "python3": sys.executable,
-    "python3_sitelib": "/usr/lib/python3/site-packages",
-    "pyproject_wheel": f"{sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w dist .",
-    "pyproject_install": f"{sys.executable} -m pip install -q --no-deps --root-user-action ignore "
-    "--target %{buildroot}%{python3_sitelib} dist/*.whl; mkdir -p %{buildroot}/usr; "
-    "mv %{buildroot}%{python3_sitelib}/bin %{buildroot}/usr/",
-}
 
 
 def call(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -66,20 +57,13 @@ def test_rpmlint() -> None:
 @pytest.mark.skipif(not shutil.which("rpmbuild"), reason="rpmbuild is not installed")
 def test_rpm(tmp_path: Path) -> None:
     """It is built, with stand-ins for Fedora's macros; each file that is installed is in the list."""
-    source = tmp_path / "SOURCES"
-    source.mkdir()
-    words = ["--exclude=.git", "--exclude=.venv*", "--exclude=results", "--exclude=*cache*"]
-    name = f"mkpxeinit-{__version__}"
-    target = source / f"{name}.tar.gz"
-    call("tar", "-czf", target, *words, f"--transform=s,^\\.,{name},", "-C", ROOT, ".")
-    defines = [f"--define={key} {value}" for key, value in {"_topdir": str(tmp_path), **MACROS}.items()]
-    call("rpmbuild", "-bb", "--nodeps", *defines, SPEC)
-    (package,) = (tmp_path / "RPMS").rglob("*.rpm")
+    package = rpm(tmp_path, "/usr/lib/python3/site-packages")
     listed = call("rpm", "-qpl", package).splitlines()
     assert "/usr/lib/kernel/install.d/55-mkpxeinit.install" in listed
     assert "/usr/lib/python3/site-packages/mkpxeinit/data/init/init" in listed
     assert "/usr/bin/mkpxeinit" in listed
-    assert "mkpxeinit hook run --as-hook update" in call("rpm", "-qp", "--scripts", package)
+    triggers = call("rpm", "-qp", "--filetriggers", package)
+    assert triggers.count("/usr/libexec/mkpxeinit/rpm-trigger installed") == 3
 
 
 @pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
