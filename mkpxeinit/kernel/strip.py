@@ -24,7 +24,7 @@ _TRIPLETS = {
     "EM_RISCV": "riscv64-linux-gnu",
 }
 _TYPES = ".BTF"
-# Enumerations of trace events, for whoever reads the formats of these (include/trace/trace_events.h): to write
+# Enumerations of trace events, for whoever reads their formats (include/trace/trace_events.h): to write
 # them there takes the kernel longer than all else that it does for NFS 4.
 _NAMES = "_ftrace_eval_map"
 _TYPE_NUMBERS = ".BTF_ids"  # a module that has it registers functions by its types, and fails without them
