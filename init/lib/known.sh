@@ -14,13 +14,13 @@ read_known() {
     } 2>/dev/null < /etc/pxeinit/tree || known_init=
 }
 
-# look_known: sets known to yes where nothing has changed since, the kernel's image included.
+# look_known: succeeds, with known, tree_init and init_file set, where nothing has changed since, the links to the init and
+# the kernel's image included. (Of links the length counts. They are followed by the kernel at the end.)
 look_known() {
     local facts
     known=no
     read_known
-    [ -n "$known_init" ] && [ "$known_init" = "$tree_init" ] && [ "$nfs_root$known_file" = "$init_file" ] || return 0
-    cd $nfs_root || return 0
+    [ -n "$known_init" ] && [ "$known_init" = "${param_init:-$known_init}" ] && cd $nfs_root || return 1
     set -f
     # shellcheck disable=SC2086  # a list of words
     facts=$(stat -c %f.%s $known_paths 2>/dev/null)
@@ -28,9 +28,10 @@ look_known() {
     set -- $facts
     set +f
     cd /
-    if [ "$*" = "$known_facts" ]; then
-        known=yes
-    else
+    if [ "$*" != "$known_facts" ]; then
         log_line "the tree's init is not as this image's builder saw it: looked at anew"
+        return 1
     fi
+    known=yes
+    tree_init=$known_init init_file=$nfs_root$known_file
 }

@@ -159,7 +159,6 @@ check_listing() {
 
 # check_tree: of $nfs_root; sets tree_fault and tree_message where it fails.
 check_tree() {
-    check_owner && find_init || return 1
-    look_known
+    check_owner && { look_known || find_init; } || return 1
     check_init && check_program && check_listing
 }
