@@ -11,6 +11,7 @@ import click
 
 from mkpxeinit.cli import complete, say
 from mkpxeinit.cli import timeline as plot
+from mkpxeinit.cli.forms import Seconds, Whole
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
@@ -47,7 +48,7 @@ Examples:
 @click.option("--nic", default="virtio-net-pci", show_default=True, help="Network card, as QEMU names it.")
 @click.option(
     "--memory",
-    type=click.IntRange(64),
+    type=Whole(64),
     default=1024,
     show_default=True,
     metavar="MB",
@@ -55,7 +56,7 @@ Examples:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(1),
+    type=Seconds(1),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

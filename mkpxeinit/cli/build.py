@@ -4,14 +4,15 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import click
 
 from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import Checked, GroupedCommand, shown
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn
 from mkpxeinit.dropins import DEFAULT as DROP_INS
@@ -22,23 +23,8 @@ from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
 from mkpxeinit.image.entry import CharDevice, File, Symlink, type_letter
 from mkpxeinit.image.plan import Planned
+from mkpxeinit.meant import meant
 from mkpxeinit.selection import VIRTUAL_BUSES
-
-_T = TypeVar("_T")
-
-
-def parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parameter, object], object]:
-    """Return a click callback that reads one value, or several, by `parse`."""
-
-    def callback(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
-        try:
-            if isinstance(value, tuple):
-                return tuple(parse(each) for each in value)
-            return None if value is None else parse(str(value))
-        except UsageError as error:
-            raise click.BadParameter(str(error), ctx, parameter) from error
-
-    return callback
 
 
 def _buses(text: str) -> tuple[str, ...]:
@@ -47,8 +33,10 @@ def _buses(text: str) -> tuple[str, ...]:
         return ()
     names = text.split(",")
     for name in names:
+        if name == "none":
+            raise UsageError("none and other buses: one of them only")
         if name not in BUSES:
-            raise UsageError(f"bus {name!r} is not one of: {', '.join(BUSES)}, or none alone")
+            raise UsageError(f"no bus is named {shown(name)}{meant(name, (*BUSES, 'none'))}")
     return tuple(names)
 
 
@@ -99,22 +87,6 @@ cache_option = click.option(
 no_cache_option = click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
 
 
-class GroupedCommand(click.Command):
-    """Has too many options for one list: `groups` are headings, each with the names of its options."""
-
-    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings."""
-        records = {str(each.name): each.get_help_record(ctx) for each in self.get_params(ctx)}
-        grouped = {name for names in self.groups.values() for name in names}
-        rest = [name for name in records if name not in grouped]  # --help itself
-        for heading, names in self.groups.items():
-            last = rest if heading == list(self.groups)[-1] else []
-            with formatter.section(heading):
-                formatter.write_dl([row for name in (*names, *last) if (row := records.get(name))])
-
-
 class _Build(GroupedCommand):
     groups = GROUPS
 
@@ -158,7 +130,7 @@ Examples:
     "classes",
     multiple=True,
     metavar="CC[SS]",
-    callback=parsed(PciClass.parse),
+    type=Checked(PciClass.parse),
     help="For machines that nobody has looked at: all drivers for a PCI class or subclass, in hexadecimal; "
     "repeatable. 02: wired networks; 0280: wireless. [default: 02, but none with --hardware, --hostonly or "
     "--bus]",
@@ -177,7 +149,7 @@ Examples:
     "buses",
     multiple=True,
     metavar="LIST",
-    callback=parsed(_buses),
+    type=Checked(_buses),
     shell_complete=complete.commas(*BUSES),
     help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
     "PHYs. What carries a bus comes along. "
@@ -212,7 +184,7 @@ Examples:
     "files",
     multiple=True,
     metavar="SRC:DST",
-    callback=parsed(parse_file),
+    type=Checked(parse_file),
     help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
     r"tree, at the same place. A colon in a name is written \:. Repeatable.",
 )
@@ -236,7 +208,7 @@ Examples:
     "--cmdline",
     default="",
     metavar="PARAMETERS",
-    callback=parsed(_checked_cmdline),
+    type=Checked(_checked_cmdline),
     shell_complete=complete.PARAMETERS,
     help="Kernel parameters that the client reads before those of the loader.",
 )
@@ -244,7 +216,7 @@ Examples:
     "--compress",
     "compressor",
     metavar="zstd|gzip|xz|none[:LEVEL]",
-    callback=parsed(Compressor.parse),
+    type=Checked(Compressor.parse),
     shell_complete=complete.words("zstd", "gzip", "xz", "none"),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from mkpxeinit.cli.forms import OneOf
 from mkpxeinit.cli.say import coloured, log, warn
 from mkpxeinit.doctor import Finding, Report, examine, this_host
 from mkpxeinit.doctor_needs import PARTS
@@ -21,7 +22,7 @@ Examples:
   mkpxeinit doctor serve --json | jq -r .install
 """,
 )
-@click.argument("parts", metavar="[VERB]...", nargs=-1, type=click.Choice(tuple(PARTS)))
+@click.argument("parts", metavar="[VERB]...", nargs=-1, type=OneOf(*PARTS))
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(parts: tuple[str, ...], as_json: bool) -> int:
     """Look for what VERB needs on this machine, and name the package that brings what is missing.

@@ -9,13 +9,16 @@ from pathlib import Path
 import click
 
 from mkpxeinit import cache
-from mkpxeinit.cli.build import parsed
-from mkpxeinit.errors import HookError, ServerError, SysrootError, UsageError, printable
+from mkpxeinit.cli.forms import Checked, Group, OneOf
+from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import warn
+from mkpxeinit.errors import HookError, SysrootError, printable
 from mkpxeinit.hooks import config as settings
 from mkpxeinit.hooks import run as work
 from mkpxeinit.hooks import scripts, state
 from mkpxeinit.hooks.config import HookConfig
 from mkpxeinit.hooks.state import Failure
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot import values
 from mkpxeinit.sysroot import Sysroot
 
@@ -33,7 +36,7 @@ _KIND = click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(list(scripts.KINDS)),
+    type=OneOf(*scripts.KINDS),
     metavar="NAME",
     help=f"{', '.join(scripts.KINDS)}; repeatable. [default: those that the tree has a use for]",
 )
@@ -47,7 +50,7 @@ _CONFIG = click.option(
 
 @click.group(
     name="hook",
-    no_args_is_help=False,
+    cls=Group,
     short_help="Have images follow the kernels that a package manager installs.",
     epilog="""\b
 Examples:
@@ -63,7 +66,15 @@ def command() -> None:
     """
 
 
-@command.command(short_help="Put the hooks' scripts into a tree.")
+@command.command(
+    short_help="Put the hooks' scripts into a tree.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook install                              (this machine's own package manager)
+  mkpxeinit hook install --root /netboot/pxeclient
+  mkpxeinit hook install --root DIR --kind kernel-install
+""",
+)
 @_ROOT
 @_KIND
 @click.option("--force", is_flag=True, help="Replace files in their places that are not ours.")
@@ -77,10 +88,17 @@ def install(root: Path, kinds: tuple[str, ...], force: bool) -> None:
     for each in scripts.install(sysroot, wanted, force):
         _log(f"{each.shown}: {'written' if each.state == 'absent' else 'replaced'}")
     for line in _lacking(sysroot):
-        _log(line)
+        warn(line)
 
 
-@command.command(short_help="Take the hooks' scripts out of a tree.")
+@command.command(
+    short_help="Take the hooks' scripts out of a tree.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook remove --root /netboot/pxeclient
+  mkpxeinit hook remove --root DIR --kind debian
+""",
+)
 @_ROOT
 @_KIND
 def remove(root: Path, kinds: tuple[str, ...]) -> None:
@@ -90,7 +108,14 @@ def remove(root: Path, kinds: tuple[str, ...]) -> None:
         _log(f"{each.shown}: removed")
 
 
-@command.command(short_help="Say which hooks are in place, and what is open.")
+@command.command(
+    short_help="Say which hooks are in place, and what is open.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook status
+  mkpxeinit hook status --root /netboot/pxeclient --json | jq .open
+""",
+)
 @_ROOT
 @_KIND
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
@@ -126,11 +151,19 @@ def status(root: Path, kinds: tuple[str, ...], as_json: bool) -> int:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.when))
         click.echo(f"{'open':10} {when}: {failure}")
     for line in remarks:
-        _log(line)
+        warn(line)
     return 0 if ok else 1
 
 
-@command.group(name="run", no_args_is_help=False, short_help="Do what a hook does.")
+@command.group(
+    name="run",
+    short_help="Do what a hook does.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run update
+  mkpxeinit hook run --config site.toml add 6.1.0-56-amd64
+""",
+)
 @_CONFIG
 @click.option(
     "--as-hook",
@@ -147,13 +180,20 @@ def run_(context: click.Context, config: Path | None, as_hook: bool) -> None:
     context.obj = (config, as_hook)
 
 
-_RELEASE = click.argument("release", callback=parsed(lambda text: _release(text)))
+_RELEASE = click.argument("release", type=Checked(values.kernel_release))
 _VERBOSE = click.option(
     "-v", "--verbose", is_flag=True, help="Say more: also remarks that are the same each time."
 )
 
 
-@run_.command(short_help="A kernel was installed: build its images.")
+@run_.command(
+    short_help="A kernel was installed: build its images.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run add 6.1.0-56-amd64
+  mkpxeinit hook run --as-hook add 6.1.0-56-amd64     (as a package manager's hook calls it)
+""",
+)
 @_RELEASE
 @click.option(
     "--initrd",
@@ -168,7 +208,14 @@ def add(given: tuple[Path | None, bool], release: str, initrd: Path | None, verb
     return _run(given, work.Event("add", release), verbose, initrd)
 
 
-@run_.command(name="remove", short_help="A kernel was removed: its images go.")
+@run_.command(
+    name="remove",
+    short_help="A kernel was removed: its images go.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run remove 6.1.0-49-amd64
+""",
+)
 @_RELEASE
 @_VERBOSE
 @click.pass_obj
@@ -177,7 +224,14 @@ def remove_kernel(given: tuple[Path | None, bool], release: str, verbose: bool) 
     return _run(given, work.Event("remove", release), verbose)
 
 
-@run_.command(short_help="Build again what is there, and what failed.")
+@run_.command(
+    short_help="Build again what is there, and what failed.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run update
+  mkpxeinit hook run update -v                        (also what is the same each time)
+""",
+)
 @_VERBOSE
 @click.pass_obj
 def update(given: tuple[Path | None, bool], verbose: bool) -> int:
@@ -224,29 +278,30 @@ def _run(
 def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
     """Say loudly what failed, and what is open from before."""
     for failure in outcome.failed:
-        _log(f"HOOK FAILED: {failure}")
+        warn(f"HOOK FAILED: {failure}")
     if outcome.failed:
-        _log(
+        warn(
             "what was there before is kept, and clients boot that. When this is mended: "
             "mkpxeinit hook run update"
         )
     for failure in still:
         if failure not in outcome.failed:
-            _log(f"still open from before: {failure}; mkpxeinit hook run update tries again")
+            warn(f"still open from before: {failure}; mkpxeinit hook run update tries again")
 
 
 def _nothing(found: HookConfig, event: work.Event) -> None:
     if not found.trees:
         raise HookError("no [[hook.tree]] in the configuration; docs/hooks.md says what it may be")
     if event.action == "add":
-        raise HookError(f"no tree of the configuration has a kernel {event.release}")
+        there = meant(event.release, work.releases(found))
+        raise HookError(f"no tree of the configuration has a kernel {event.release}{there}")
 
 
 def _kept(path: Path) -> tuple[Failure, ...]:
     try:
         return state.read(path)
     except HookError as error:
-        _log(f"{error}; going on without it")
+        warn(f"{error}; going on without it")
         return ()
 
 
@@ -260,15 +315,8 @@ def _keep(path: Path, outcome: work.Outcome) -> tuple[Failure, ...]:
             state.write(path, now)
             return now
     except Exception as error:
-        _log(f"what failed could not be kept: {work.cause_of(error)}")
+        warn(f"what failed could not be kept: {work.cause_of(error)}")
         return outcome.failed
-
-
-def _release(text: str) -> str:
-    try:
-        return values.kernel_release(text)
-    except ServerError as error:
-        raise UsageError(str(error)) from error
 
 
 def _wanted(sysroot: Sysroot, kinds: tuple[str, ...]) -> tuple[scripts.Script, ...]:
@@ -311,7 +359,3 @@ def _lacking(sysroot: Sysroot, configured: HookConfig | None = None) -> list[str
             "one; see docs/hooks.md"
         )
     return remarks
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

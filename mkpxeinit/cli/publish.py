@@ -9,11 +9,12 @@ import click
 
 from mkpxeinit import build, parameters
 from mkpxeinit.cli import complete, publish_show
-from mkpxeinit.cli.build import GROUPS, GroupedCommand, chosen, parsed
+from mkpxeinit.cli.build import GROUPS, chosen
 from mkpxeinit.cli.build import command as build_command
+from mkpxeinit.cli.forms import Checked, GroupedCommand, OneOf, Whole
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn
-from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
+from mkpxeinit.errors import PublishError, UsageError, printable
 from mkpxeinit.netboot import description, generation, loaders, moves, publish, values
 from mkpxeinit.netboot.published import Published
 from mkpxeinit.netboot.site import Site
@@ -41,18 +42,6 @@ class _Publish(GroupedCommand):
             if name in [each.name for each in _BUILDING]
         ),
     }
-
-
-def _value(check: Any) -> Any:
-    """Return `check`, a function of netboot.values, as one for options: it raises UsageError."""
-
-    def checked(text: str) -> str:
-        try:
-            return str(check(text))
-        except ServerError as error:
-            raise UsageError(str(error)) from error
-
-    return parsed(checked)
 
 
 def _with_building(command: click.Command) -> click.Command:
@@ -94,7 +83,7 @@ Examples:
 @click.option(
     "--name",
     metavar="TREE",
-    callback=_value(values.name),
+    type=Checked(values.name),
     help="Name of the tree; several can be published side by side. [default: the folder's name]",
 )
 @click.option(
@@ -120,7 +109,7 @@ Examples:
 @click.option(
     "--group",
     metavar="NAME",
-    callback=_value(values.name),
+    type=Checked(values.name),
     help="A group of clients with a generation of its own: the new one, or that of --generation.",
 )
 @click.option(
@@ -128,20 +117,20 @@ Examples:
     "macs",
     multiple=True,
     metavar="ADDRESS",
-    callback=parsed(lambda text: _mac(text)),
+    type=Checked(values.mac),
     help="Put this client, by its hardware address, into --group; repeatable.",
 )
 @click.option("--default", is_flag=True, help="Clients of no group boot this tree. [default: the first one]")
 @click.option(
     "--timeout",
-    type=click.IntRange(0, 3600),
+    type=Whole(0, 3600),
     metavar="SECONDS",
     help="How long the loaders show their menu. [default: 0, no menu]",
 )
 @click.option(
     "--console",
     metavar="ttySN[,SPEED]",
-    callback=_value(values.console),
+    type=Checked(values.console),
     help="Serial line on which the loaders speak too.",
 )
 @click.option("--list", "list_", is_flag=True, help="List the generations and who boots them.")
@@ -164,12 +153,12 @@ Examples:
 @click.option(
     "--remove-group",
     metavar="NAME",
-    callback=_value(values.name),
+    type=Checked(values.name),
     help="Dissolve a group: its clients boot what everybody boots.",
 )
 @click.option(
     "--keep",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Remove generations but the newest N of each tree, those in use, the previous ones, and those used "
     "within the last 15 minutes. [default: remove none]",
@@ -179,7 +168,7 @@ Examples:
     "--loader",
     "wanted_loaders",
     multiple=True,
-    type=click.Choice(loaders.NAMES),
+    type=OneOf(*loaders.NAMES),
     metavar="NAME",
     help=f"Fail if this loader is not found: {', '.join(loaders.NAMES)}; repeatable. "
     "[default: take what is there]",
@@ -236,13 +225,6 @@ def _only(action: str, allowed: set[str]) -> None:
             and name not in {*allowed, "tftp_root", "config", "quiet"}
         ):
             raise UsageError(f"{each.opts[0]} means nothing with {action}")
-
-
-def _mac(text: str) -> str:
-    try:
-        return values.mac(text)
-    except ServerError as error:
-        raise UsageError(str(error)) from error
 
 
 def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:

@@ -10,6 +10,7 @@ import click
 
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.build import cache_folder, cache_option, no_cache_option
+from mkpxeinit.cli.forms import OneOf, Whole
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
@@ -68,7 +69,10 @@ Examples:
     help="Serve this TFTP root, which `mkpxeinit publish` has filled, as it is. [default: a private one]",
 )
 @click.option(
-    "--mode", metavar="MODE", help="How the root becomes writable: farm (default), overlay, ro, rw."
+    "--mode",
+    type=OneOf(*values.MODES),
+    metavar="MODE",
+    help="How the root becomes writable: farm (default), overlay, ro, rw.",
 )
 @click.option(
     "--append",
@@ -81,21 +85,21 @@ Examples:
 @click.option("--anyway", is_flag=True, help="Serve although another DHCP server answers.")
 @click.option(
     "--nfs",
-    type=click.Choice(serve_nfs.KINDS),
+    type=OneOf(*serve_nfs.KINDS),
     default="auto",
     show_default=True,
     help="Which NFS server; auto: the kernel's if it is there.",
 )
 @click.option(
     "--http",
-    type=click.Choice(serve_nginx.KINDS),
+    type=OneOf(*serve_nginx.KINDS),
     default="auto",
     show_default=True,
     help="Which HTTP server; auto: nginx if it is installed, else one of mkpxeinit's own in Python.",
 )
 @click.option(
     "--http-port",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=80,
     show_default=True,
     metavar="PORT",
@@ -104,7 +108,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="What clients do as JSON, one object a line.")
 @click.option(
     "--report-port",
-    type=click.IntRange(1, 65535),
+    type=Whole(1, 65535),
     default=5140,
     show_default=True,
     metavar="PORT",
@@ -188,7 +192,7 @@ def _tree(sysroot: Path, mode: str | None, append: str | None) -> Tree:
     return Tree(
         tree_name(sysroot),
         path,
-        mode=values.mode(mode) if mode else "farm",
+        mode=mode or "farm",
         cmdline=values.cmdline(append) if append else "",
     )
 

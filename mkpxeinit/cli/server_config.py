@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from mkpxeinit.cli.forms import Checked, OneOf
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, place, published, values, writers
@@ -19,27 +20,11 @@ CONFIG = Path("/etc/mkpxeinit.toml")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A value that one of the description's own checks accepts."""
-
-    def __init__(self, name: str, check: Callable[[str], object]) -> None:
-        self.name = name
-        self._check = check
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """Return what the check makes of `value`."""
-        try:
-            return self._check(value) if isinstance(value, str) else value
-        except ServerError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _simple(
     name: str, check: Callable[[str], object], metavar: str, text: str
 ) -> Callable[[_Command], _Command]:
     """Return an option of the simple case."""
-    kind = _Checked(metavar.lower(), check)
-    return click.option(f"--{name}", type=kind, metavar=metavar, help=text)
+    return click.option(f"--{name}", type=Checked(check), metavar=metavar, help=text)
 
 
 @click.command(
@@ -70,12 +55,17 @@ Examples:
 @_simple("domain", values.host_name, "NAME", "The clients' domain.")
 @click.option(
     "--dns",
-    type=_Checked("address", values.address),
+    type=Checked(values.address),
     multiple=True,
     metavar="ADDRESS",
     help="A DNS server of the clients; repeatable.",
 )
-@_simple("mode", values.mode, "MODE", "How the root becomes writable: farm (default), overlay, ro, rw.")
+@click.option(
+    "--mode",
+    type=OneOf(*values.MODES),
+    metavar="MODE",
+    help="How the root becomes writable: farm (default), overlay, ro, rw.",
+)
 @_simple("nfs-options", values.mount_options, "OPTIONS", "Mount options, as in nfs(5).")
 @_simple("cmdline", values.cmdline, "PARAMETERS", "Further kernel parameters.")
 @click.option("--proxy", is_flag=True, help="Beside another DHCP server, which gives the addresses.")

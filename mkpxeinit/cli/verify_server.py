@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import OneOf, Seconds
 from mkpxeinit.cli.say import coloured, shows_progress, warn
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
@@ -44,7 +45,7 @@ Examples:
     "--arch",
     "architectures",
     multiple=True,
-    type=click.Choice(_KINDS),
+    type=OneOf(*_KINDS),
     help="A kind of client that must be able to boot; repeatable. [default: at least one of them all]",
 )
 @click.option("--server", metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server.")
@@ -60,7 +61,7 @@ Examples:
 @click.option("--init", metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]")
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.5, 120),
+    type=Seconds(0.5, 120),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -68,7 +69,7 @@ Examples:
 )
 @click.option(
     "--file-timeout",
-    type=click.FloatRange(1, 3600),
+    type=Seconds(1, 3600),
     default=300.0,
     show_default=True,
     metavar="SECONDS",

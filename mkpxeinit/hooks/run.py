@@ -138,6 +138,17 @@ def bootable(sysroot: Sysroot) -> tuple[str, ...]:
     return tuple(found)
 
 
+def releases(config: HookConfig) -> tuple[str, ...]:
+    """Return the kernel releases of all trees, each once; a tree that cannot be read has none."""
+    found: dict[str, None] = {}
+    for tree in config.trees:
+        try:
+            found |= dict.fromkeys(find_releases(Sysroot.open(tree.build.sysroot)))
+        except (MkpxeinitError, OSError):
+            continue
+    return tuple(found)
+
+
 def _add(tree: HookTree, release: str, say: Voice) -> bool:
     """Make what `release` needs; return False if the tree has no such kernel."""
     sysroot = Sysroot.open(tree.build.sysroot)

@@ -121,7 +121,7 @@ def test_check(root: Path, tmp_path: Path) -> None:
         ({"buses": ["pcie"]}, "no bus is named 'pcie'; did you mean pci?"),
         ({"modules": "nfs"}, "modules: a list is needed, ['nfs']"),
         ({"pci_classes": ["2"]}, "PCI class '2'"),
-        ({"compressor": "lz4"}, "compressor 'lz4' is not one of"),
+        ({"compressor": "lz4"}, "'lz4' is no compressor (NAME[:LEVEL]); there are: zstd"),
         ({"cmdline": "a\nb"}, "one line of printable characters"),
         ({"files": ["/no/such/file:/x"]}, "/no/such/file"),
         ({"sysroot": "/no/such/tree"}, "/no/such/tree"),

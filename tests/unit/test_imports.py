@@ -49,6 +49,7 @@ ROWS = (
     ("doctor_needs", "doctor"),
     ("parameters",),
     ("cli.say", "cli.complete", "cli.completion"),
+    ("cli.forms",),
     ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.busybox",),
