@@ -11,7 +11,7 @@ import click
 
 from mkpxeinit.cli import complete, say
 from mkpxeinit.cli import timeline as plot
-from mkpxeinit.cli.forms import Seconds, Whole
+from mkpxeinit.cli.forms import DIR, FILE, Seconds, Whole
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
@@ -19,6 +19,8 @@ from mkpxeinit.timeline import Step, Timeline
 
 if TYPE_CHECKING:
     from pxelab.smoke import SmokeResult
+
+_NICS = ("virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "i82559er", "pcnet", "tulip")
 
 
 @click.command(
@@ -30,10 +32,10 @@ Examples:
   mkpxeinit boot IMAGE --sysroot DIR --nic e1000 --append 'pxeinit.debug' --log console.log
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=FILE)
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Tree that the image was built from; it becomes the client's root and is only read; "
     "what is mounted in it (a chroot's /proc) is left out. "
@@ -45,7 +47,13 @@ Examples:
     shell_complete=complete.RELEASES,
     help="Kernel to boot. [default: the newest of the tree]",
 )
-@click.option("--nic", default="virtio-net-pci", show_default=True, help="Network card, as QEMU names it.")
+@click.option(
+    "--nic",
+    default="virtio-net-pci",
+    show_default=True,
+    help="Network card, as QEMU names it.",
+    shell_complete=complete.words(_NICS),
+)
 @click.option(
     "--memory",
     type=Whole(64),
@@ -70,9 +78,7 @@ Examples:
     help="Further kernel parameters.",
 )
 @click.option("--uefi", is_flag=True, help="UEFI firmware and GRUB instead of BIOS and pxelinux.")
-@click.option(
-    "--log", type=click.Path(path_type=Path), metavar="FILE", help="Console log. [default: ./IMAGE.console]"
-)
+@click.option("--log", type=FILE, metavar="FILE", help="Console log. [default: ./IMAGE.console]")
 @click.option(
     "--json",
     "as_json",
@@ -81,7 +87,7 @@ Examples:
 )
 @click.option(
     "--timeline",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Draw the phases as an SVG, also of a boot that failed.",
 )

@@ -12,7 +12,7 @@ import click
 
 from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import Checked, GroupedCommand, shown
+from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, shown
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn
 from mkpxeinit.dropins import DEFAULT as DROP_INS
@@ -45,6 +45,14 @@ def _checked_cmdline(text: str) -> str:
     return text
 
 
+# PCI classes of network devices: pci.ids of the PCI ID project.
+_CLASSES = {
+    "02": "wired networks",
+    "0200": "Ethernet",
+    "0207": "InfiniBand",
+    "0208": "fabrics",
+    "0280": "wireless networks and others",
+}
 # Under these headings the help lists the options.
 GROUPS = {
     "Tree and image": (
@@ -79,7 +87,7 @@ GROUPS = {
 
 cache_option = click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Where packed parts of images are kept for the next build (docs/cache.md). "
     "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
@@ -107,7 +115,7 @@ Examples:
 )
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     required=True,
     metavar="DIR",
     help="The installed system, a folder: its kernel's modules go into the image.",
@@ -115,7 +123,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="The image. [default: ./pxeinit-RELEASE.img]",
 )
@@ -131,6 +139,7 @@ Examples:
     multiple=True,
     metavar="CC[SS]",
     type=Checked(PciClass.parse),
+    shell_complete=complete.words(_CLASSES),
     help="For machines that nobody has looked at: all drivers for a PCI class or subclass, in hexadecimal; "
     "repeatable. 02: wired networks; 0280: wireless. [default: 02, but none with --hardware, --hostonly or "
     "--bus]",
@@ -138,7 +147,7 @@ Examples:
 @click.option(
     "--hardware",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Only the drivers of the network devices in this inventory, one file a machine: lspci -nn (-n, "
     "-nmm, -nnk), lshw -json -numeric, modaliases a line each, or a folder with a copy of /sys; repeatable.",
@@ -150,7 +159,7 @@ Examples:
     multiple=True,
     metavar="LIST",
     type=Checked(_buses),
-    shell_complete=complete.commas(*BUSES),
+    shell_complete=complete.commas(BUSES, "none"),
     help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
     "PHYs. What carries a bus comes along. "
     f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
@@ -176,6 +185,7 @@ Examples:
     "programs",
     multiple=True,
     metavar="PATH",
+    shell_complete=complete.PROGRAMS,
     help="Take this program of the tree too, with its libraries or its interpreter: a path in the tree, or a "
     "name in its bin folders; repeatable.",
 )
@@ -185,6 +195,7 @@ Examples:
     multiple=True,
     metavar="SRC:DST",
     type=Checked(parse_file),
+    shell_complete=complete.files,
     help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
     r"tree, at the same place. A colon in a name is written \:. Repeatable.",
 )
@@ -192,7 +203,7 @@ Examples:
     "--drop-in-dir",
     "drop_ins",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help=f"Folder of fragments (*.toml) that add modules, programs, files and hooks; repeatable. "
     f"[default: {DROP_INS}]",
@@ -200,7 +211,7 @@ Examples:
 @click.option("--no-drop-ins", is_flag=True, help="Take no fragments.")
 @click.option(
     "--busybox",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="A static busybox for the image. [default: that of mkpxeinit busybox, the tree's, this machine's]",
 )
@@ -217,7 +228,7 @@ Examples:
     "compressor",
     metavar="zstd|gzip|xz|none[:LEVEL]",
     type=Checked(Compressor.parse),
-    shell_complete=complete.words("zstd", "gzip", "xz", "none"),
+    shell_complete=complete.words(("zstd", "gzip", "xz", "none")),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )
 @click.option(

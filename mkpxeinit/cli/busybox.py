@@ -9,6 +9,8 @@ from mkpxeinit import build, resources
 from mkpxeinit.busybox import OWN
 from mkpxeinit.busybox_build import COMPILER
 from mkpxeinit.busybox_build import build as build_busybox
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import FILE
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ImageError, os_cause, printable
 from mkpxeinit.image.output import replacing
@@ -26,7 +28,7 @@ Examples:
 )
 @click.option(
     "--source",
-    type=click.Path(path_type=Path),
+    type=FILE,
     required=True,
     metavar="DIR|TARBALL",
     help="busybox' source, 1.30 or newer: its folder or its tar archive. It is only read.",
@@ -34,7 +36,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     default=OWN[0],
     show_default=True,
@@ -45,6 +47,7 @@ Examples:
     default=COMPILER,
     show_default=True,
     metavar="PROGRAM",
+    shell_complete=complete.words((COMPILER, "gcc", "cc")),
     help="C compiler, a name or a path without blanks.",
 )
 def command(source: Path, output: Path, compiler: str) -> None:

@@ -4,13 +4,17 @@ The messages are ours, so that they are the same with any click.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from mkpxeinit.cli import say
+from mkpxeinit.cli import complete, say
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.meant import meant
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def with_quiet(command: click.Command) -> click.Command:
@@ -90,6 +94,23 @@ class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]
         if value in self.choices:
             return value
         self.fail(f"there is no {shown(value)}{meant(str(value), self.choices)}", param, ctx)
+
+
+class Folder(click.Path):
+    """The path of a folder; whether it is one is for whoever uses it."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> "list[CompletionItem]":
+        """Return that the shell is to complete folders."""
+        return complete.folders(ctx, param, incomplete)
+
+
+FILE = click.Path(path_type=Path)
+DIR = Folder()
 
 
 class Whole(click.IntRange):

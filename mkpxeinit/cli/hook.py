@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from mkpxeinit import cache
-from mkpxeinit.cli.forms import Checked, Group, OneOf
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, FILE, Checked, Group, OneOf
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import HookError, SysrootError, printable
@@ -27,7 +28,7 @@ _HOST = Path("/")
 
 _ROOT = click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=DIR,
     default=_HOST,
     metavar="DIR",
     help="The tree whose package manager is meant. [default: /, this machine]",
@@ -42,7 +43,7 @@ _KIND = click.option(
 )
 _CONFIG = click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help=f"The configuration (docs/hooks.md). [default: {settings.CONFIG}]",
 )
@@ -180,7 +181,7 @@ def run_(context: click.Context, config: Path | None, as_hook: bool) -> None:
     context.obj = (config, as_hook)
 
 
-_RELEASE = click.argument("release", type=Checked(values.kernel_release))
+_RELEASE = click.argument("release", type=Checked(values.kernel_release), shell_complete=complete.HOOKED)
 _VERBOSE = click.option(
     "-v", "--verbose", is_flag=True, help="Say more: also remarks that are the same each time."
 )
@@ -197,7 +198,7 @@ Examples:
 @_RELEASE
 @click.option(
     "--initrd",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Write an image for this machine's own boot entry, too (kernel-install's staging area).",
 )

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from mkpxeinit.cli.forms import FILE
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.image.read import Record, Segment, open_image, without_usr
 from mkpxeinit.kernel.index import module_name
@@ -23,7 +24,7 @@ Examples:
   mkpxeinit list --sizes pxeinit.img | head -n 30
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=FILE)
 @click.option(
     "-l", "--long", is_flag=True, help="Mode, links, owner, group, size, time (UTC) and target as well."
 )

@@ -7,14 +7,16 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.prepare import prepare
-from mkpxeinit.prepare.catalogue import CHANGES, NAMES, choose
+from mkpxeinit.prepare.catalogue import CHANGES, choose
 from mkpxeinit.prepare.change import Change
 from mkpxeinit.prepare.prepare import Proposals
 from mkpxeinit.sysroot import Sysroot
 
+_REASONS = {change.name: change.reason for change in CHANGES}
 _WIDTH = max(len(change.name) for change in CHANGES)
 
 
@@ -29,21 +31,19 @@ Examples:
   mkpxeinit prepare --sysroot /netboot/pxeclient --undo
 """,
 )
-@click.option(
-    "--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The installed system, a folder."
-)
+@click.option("--sysroot", type=DIR, metavar="DIR", help="The installed system, a folder.")
 @click.option(
     "--only",
     multiple=True,
     metavar="NAME",
-    shell_complete=complete.words(*NAMES),
+    shell_complete=complete.words(_REASONS),
     help="Make this change and no others; repeatable.",
 )
 @click.option(
     "--skip",
     multiple=True,
     metavar="NAME",
-    shell_complete=complete.words(*NAMES),
+    shell_complete=complete.words(_REASONS),
     help="Do not make this change; repeatable.",
 )
 @click.option(

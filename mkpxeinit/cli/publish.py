@@ -11,7 +11,7 @@ from mkpxeinit import build, parameters
 from mkpxeinit.cli import complete, publish_show
 from mkpxeinit.cli.build import GROUPS, chosen
 from mkpxeinit.cli.build import command as build_command
-from mkpxeinit.cli.forms import Checked, GroupedCommand, OneOf, Whole
+from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, OneOf, Whole
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import PublishError, UsageError, printable
@@ -69,14 +69,14 @@ Examples:
 )
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="The installed system: its kernel is published, with an image that is built for it. With --check, "
     "where the tree is now. [default: that of --config]",
 )
 @click.option(
     "--tftp-root",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="The folder that the TFTP server (or HTTP server) serves. [default: that of --config]",
 )
@@ -84,17 +84,18 @@ Examples:
     "--name",
     metavar="TREE",
     type=Checked(values.name),
+    shell_complete=complete.PUBLISHED,
     help="Name of the tree; several can be published side by side. [default: the folder's name]",
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Description of the site (docs/server-config.md): tree, clients, groups, menu are taken from it.",
 )
 @click.option(
     "--image",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Publish this image; none is built.",
 )
@@ -110,6 +111,7 @@ Examples:
     "--group",
     metavar="NAME",
     type=Checked(values.name),
+    shell_complete=complete.GROUPS,
     help="A group of clients with a generation of its own: the new one, or that of --generation.",
 )
 @click.option(
@@ -131,6 +133,7 @@ Examples:
     "--console",
     metavar="ttySN[,SPEED]",
     type=Checked(values.console),
+    shell_complete=complete.CONSOLES,
     help="Serial line on which the loaders speak too.",
 )
 @click.option("--list", "list_", is_flag=True, help="List the generations and who boots them.")
@@ -154,6 +157,7 @@ Examples:
     "--remove-group",
     metavar="NAME",
     type=Checked(values.name),
+    shell_complete=complete.GROUPS,
     help="Dissolve a group: its clients boot what everybody boots.",
 )
 @click.option(

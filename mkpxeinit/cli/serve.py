@@ -10,7 +10,7 @@ import click
 
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.build import cache_folder, cache_option, no_cache_option
-from mkpxeinit.cli.forms import OneOf, Whole
+from mkpxeinit.cli.forms import DIR, FILE, OneOf, Whole
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
@@ -39,10 +39,10 @@ Examples:
     shell_complete=complete.INTERFACES,
     help="The network of the clients.",
 )
-@click.option("--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The tree that they boot.")
+@click.option("--sysroot", type=DIR, metavar="DIR", help="The tree that they boot.")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Description of the site (docs/server-config.md): several trees, clients by their address.",
 )
@@ -57,14 +57,12 @@ Examples:
     metavar="FIRST-LAST",
     help="Addresses for clients. [default: the half of the network without ours]",
 )
-@click.option(
-    "--image", type=click.Path(path_type=Path), metavar="FILE", help="Serve this image; none is built."
-)
+@click.option("--image", type=FILE, metavar="FILE", help="Serve this image; none is built.")
 @cache_option
 @no_cache_option
 @click.option(
     "--published",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Serve this TFTP root, which `mkpxeinit publish` has filled, as it is. [default: a private one]",
 )
@@ -80,7 +78,12 @@ Examples:
     shell_complete=complete.PARAMETERS,
     help="Further kernel parameters.",
 )
-@click.option("--console", metavar="ttySN[,SPEED]", help="Serial line for the loaders and the kernel.")
+@click.option(
+    "--console",
+    metavar="ttySN[,SPEED]",
+    help="Serial line for the loaders and the kernel.",
+    shell_complete=complete.CONSOLES,
+)
 @click.option("--proxy", is_flag=True, help="Leave addresses to the DHCP server that is there.")
 @click.option("--anyway", is_flag=True, help="Serve although another DHCP server answers.")
 @click.option(

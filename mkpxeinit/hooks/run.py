@@ -149,6 +149,20 @@ def releases(config: HookConfig) -> tuple[str, ...]:
     return tuple(found)
 
 
+def imaged(config: HookConfig) -> tuple[str, ...]:
+    """Return the kernel releases of which there are images in the trees' folders, each once."""
+    before, after = image_name("/").split("/")
+    found: dict[str, None] = {}
+    for tree in config.trees:
+        try:
+            folder = _folder(tree, Sysroot.open(tree.build.sysroot))
+            names = sorted(each.name for each in folder.glob(image_name("*"))) if folder else []
+        except (MkpxeinitError, OSError):
+            continue
+        found |= dict.fromkeys(name.removeprefix(before).removesuffix(after) for name in names)
+    return tuple(found)
+
+
 def _add(tree: HookTree, release: str, say: Voice) -> bool:
     """Make what `release` needs; return False if the tree has no such kernel."""
     sysroot = Sysroot.open(tree.build.sysroot)
