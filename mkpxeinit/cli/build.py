@@ -65,7 +65,7 @@ GROUPS = {
         "cache",
         "no_cache",
     ),
-    "What the clients have (docs/hardware.md)": (
+    "What the clients have: mkpxeinit-hardware(7)": (
         "classes",
         "buses",
         "hardware",
@@ -73,7 +73,7 @@ GROUPS = {
         "drivers",
         "modules",
     ),
-    "More in the image (docs/drop-ins.md)": (
+    "More in the image: mkpxeinit.d(5)": (
         "programs",
         "files",
         "drop_ins",
@@ -89,7 +89,7 @@ cache_option = click.option(
     "--cache",
     type=DIR,
     metavar="DIR",
-    help="Where packed parts of images are kept for the next build (docs/cache.md). "
+    help="Where packed parts of images are kept for the next build. "
     "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
 )
 no_cache_option = click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
@@ -235,7 +235,7 @@ Examples:
     "--strip-modules",
     is_flag=True,
     help="Leave debug data and signatures out of the modules: the image is a fifth smaller, but does not "
-    "boot under Secure Boot. Needs strip, of binutils (docs/kernel.md).",
+    "boot under Secure Boot. Needs strip, of binutils.",
 )
 @click.option(
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."

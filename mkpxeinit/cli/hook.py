@@ -45,7 +45,7 @@ _CONFIG = click.option(
     "--config",
     type=FILE,
     metavar="FILE",
-    help=f"The configuration (docs/hooks.md). [default: {settings.CONFIG}]",
+    help=f"The configuration, mkpxeinit.toml(5). [default: {settings.CONFIG}]",
 )
 
 
@@ -63,7 +63,7 @@ Examples:
 def command() -> None:
     """Build and publish images when a package manager installs, upgrades or removes a kernel.
 
-    Which trees, which options and where to is said by /etc/mkpxeinit.toml: docs/hooks.md.
+    Which trees, which options and where to is said by /etc/mkpxeinit.toml: mkpxeinit.toml(5).
     """
 
 
@@ -292,7 +292,7 @@ def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
 
 def _nothing(found: HookConfig, event: work.Event) -> None:
     if not found.trees:
-        raise HookError("no [[hook.tree]] in the configuration; docs/hooks.md says what it may be")
+        raise HookError("no [[hook.tree]] in the configuration; see mkpxeinit.toml(5)")
     if event.action == "add":
         there = meant(event.release, work.releases(found))
         raise HookError(f"no tree of the configuration has a kernel {event.release}{there}")
@@ -357,6 +357,6 @@ def _lacking(sysroot: Sysroot, configured: HookConfig | None = None) -> list[str
     if not (configured or _configured(sysroot)).trees:
         remarks.append(
             f"{sysroot.show(settings.CONFIG)}: has no [[hook.tree]]: the hooks do nothing until it names "
-            "one; see docs/hooks.md"
+            "one; see mkpxeinit.toml(5)"
         )
     return remarks

@@ -91,7 +91,7 @@ Examples:
     "--config",
     type=FILE,
     metavar="FILE",
-    help="Description of the site (docs/server-config.md): tree, clients, groups, menu are taken from it.",
+    help="Description of the site, mkpxeinit.toml(5): tree, clients, groups, menu are taken from it.",
 )
 @click.option(
     "--image",

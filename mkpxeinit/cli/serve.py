@@ -44,7 +44,7 @@ Examples:
     "--config",
     type=FILE,
     metavar="FILE",
-    help="Description of the site (docs/server-config.md): several trees, clients by their address.",
+    help="Description of the site, mkpxeinit.toml(5): several trees, clients by their address.",
 )
 @click.option(
     "--address",

@@ -59,7 +59,7 @@ Examples:
     "--config",
     type=FILE,
     metavar="FILE",
-    help=f"The description (docs/server-config.md). [default: {CONFIG}]",
+    help=f"The description, mkpxeinit.toml(5). [default: {CONFIG}]",
 )
 @_simple("server", values.address, "ADDRESS", "Without a description: this server's address.")
 @_simple("tree", values.path, "PATH", "The tree that all clients boot, as NFS exports it.", complete.folders)

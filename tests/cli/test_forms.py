@@ -258,7 +258,7 @@ def test_what_was_meant(
         ("quiet pxeinit.mod=ro", "the client knows no parameter pxeinit.mod; did you mean pxeinit.mode?"),
         ("pxeinit.mode=readonly", "the client knows pxeinit.mode=farm|overlay|ro|rw, not readonly"),
         ("pxeinit.break=laese", "handoff|switch, not laese"),
-        ("pxeinit.xyzzy", "the client knows no parameter pxeinit.xyzzy; docs/client.md lists them"),
+        ("pxeinit.xyzzy", "the client knows no parameter pxeinit.xyzzy; pxeinit(7) lists them"),
         ("pxeinit.shell pxeinit.mode=ro pxeinit.report=udp://a:1 xyzzy=1", ""),
     ],
 )

@@ -68,7 +68,7 @@ ROWS = (
     ("hooks.scripts", "cli.hook"),
     ("cli.verify_server", "cli.serve", "cli.doctor"),
     ("cli.main",),
-    ("manual.roff", "manual.markdown", "manual.pages", "manual.__main__"),
+    ("manual.places", "manual.roff", "manual.markdown", "manual.pages", "manual.__main__"),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]
