@@ -168,7 +168,7 @@ def steps(image: Path, seen: Sequence[tuple[str, float]]) -> Timeline:
 
 
 def as_object(result: "SmokeResult") -> dict[str, object]:
-    """Return what docs/reference.md describes: all that the smoke test has seen."""
+    """Return what docs/json.md describes: all that the smoke test has seen."""
     phases = [{"name": each.name, "seconds": round(each.time, 3)} for each in result.phases]
     return {**asdict(result), "phases": phases, "log": None if result.log is None else str(result.log)}
 

@@ -329,7 +329,7 @@ def _write(decided: build.Build, start: float, verbose: bool) -> int:
 
 
 def _object(decided: build.Build, size: int | None) -> dict[str, object]:
-    """Return what docs/images.md describes; `size` of the image in bytes is None if none was written."""
+    """Return what docs/json.md describes; `size` of the image in bytes is None if none was written."""
     return {
         "image": printable(decided.output),
         "size": size,

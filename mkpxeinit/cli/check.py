@@ -115,7 +115,7 @@ def _lacking(lacks: tuple[Lack, ...]) -> str:
 
 
 def _object(report: Report, image: Path) -> dict[str, object]:
-    """Return the report as docs/images.md describes it."""
+    """Return the report as docs/json.md describes it."""
     return {
         "image": printable(image),
         "release": report.release,

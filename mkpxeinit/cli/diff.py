@@ -108,7 +108,7 @@ def _pair(numbers: tuple[int, int]) -> str:
 
 
 def _object(found: Comparison) -> dict[str, object]:
-    """Return the comparison as docs/images.md describes it."""
+    """Return the comparison as docs/json.md describes it."""
     kinds = {kind: [c for c in found.changes if c.kind == kind] for kind in _SIGNS}
     return {
         "old": _side(found.old),

@@ -70,7 +70,7 @@ def _line(record: Record) -> str:
 
 
 def _entry(record: Record) -> dict[str, object]:
-    """Return an entry as docs/images.md describes it; names that are not UTF-8 have surrogates."""
+    """Return an entry as docs/json.md describes it; names that are not UTF-8 have surrogates."""
     return {
         "path": str(record.path),
         "type": record.letter,

@@ -54,7 +54,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _listed(state: Published, found: list[Manifest]) -> dict[str, Any]:
-    """Return what docs/publish.md describes."""
+    """Return what docs/json.md describes."""
     uses = state.uses()
     return {
         "default": state.default,

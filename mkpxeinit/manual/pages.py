@@ -188,7 +188,7 @@ def _parts(command: "Command", context: "Context", above: str = "") -> Iterator[
         for each in _own(part, inner):
             record = each.get_help_record(inner)
             if record and _EVERYWHERE.isdisjoint(each.opts):
-                yield from roff.tagged(_usage(record[0]), [roff.prose(record[1])])
+                yield from roff.tagged(_usage(record[0]), [roff.prose(_with_fields(*record))])
         yield from _parts(part, inner, f"{above}{name} ")
 
 
@@ -212,7 +212,12 @@ def _options(command: "Command", context: "Context") -> Iterator[str]:
         if rows and groups:
             yield roff.subsection(heading or "For all verbs")
         for usage, text in rows:
-            yield from roff.tagged(_usage(usage), [roff.prose(text)])
+            yield from roff.tagged(_usage(usage), [roff.prose(_with_fields(usage, text))])
+
+
+def _with_fields(usage: str, text: str) -> str:
+    """Return what an option does; of --json also where its fields are described."""
+    return f"{text} Its fields: mkpxeinit-json(7)." if usage == "--json" else text
 
 
 def _own(command: "Command", context: "Context") -> Iterator["Parameter"]:

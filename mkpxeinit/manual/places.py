@@ -9,6 +9,7 @@ _PLACES = {
     "troubleshooting.md": "pxeinit-codes(7)",
     "hardware.md": "mkpxeinit-hardware(7)",
     "drop-ins.md": "mkpxeinit.d(5)",
+    "json.md": "mkpxeinit-json(7)",
     "server-config.md#the-description": "mkpxeinit.toml(5)",
     "server-config.md#loaders": "mkpxeinit.toml(5)",
     "hooks.md#configuration": "mkpxeinit.toml(5)",
@@ -55,6 +56,7 @@ OTHERS: Mapping[tuple[str, int], tuple[str, Taken]] = {
         "how it is said which drivers an image has",
         Taken("hardware.md", without=("What class 02 takes of Debian 12, and what it leaves out",)),
     ),
+    ("mkpxeinit-json", 7): ("what --json prints, field by field", Taken("json.md")),
     ("pxeinit-codes", 7): (
         "the codes of a client that cannot go on, and what to do",
         Taken("troubleshooting.md"),

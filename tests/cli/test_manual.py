@@ -50,8 +50,8 @@ def told(text: str | None) -> str:
 def test_files(written: Path) -> None:
     names = {path.name for path in (written / "man").iterdir()}
     verbs = {f"mkpxeinit-{verb}.8" for verb in VERBS}
-    others = {"mkpxeinit.toml.5", "mkpxeinit.d.5", "pxeinit.7", "pxeinit-codes.7", "mkpxeinit-hardware.7"}
-    assert names == {"mkpxeinit.8", *others, *verbs}
+    others = {"mkpxeinit.toml.5", "mkpxeinit.d.5", "mkpxeinit-hardware.7", "mkpxeinit-json.7"}
+    assert names == {"mkpxeinit.8", "pxeinit.7", "pxeinit-codes.7", *others, *verbs}
     shells = {
         str(path.relative_to(written)) for path in (written / "completions").rglob("*") if path.is_file()
     }

@@ -45,6 +45,7 @@ def test_links(page: Path) -> None:
         assert path.exists(), f"{page}: {target}"
         assert path.is_relative_to(ROOT), f"{page}: {target}"
         if anchor:
+            assert "--" not in anchor, f"{page}: {target}: mkdocs makes one dash of several"
             assert anchor in anchors(path.read_text()), f"{page}: {target}"
 
 
@@ -128,6 +129,19 @@ def test_pictures_are_whole(tmp_path: Path) -> None:
     typed = re.compile(r'class="typed"[^>]*>([^<]*)<')
     assert typed.findall(made) == typed.findall(kept) and len(typed.findall(made)) == 4
     assert "realtek.ko" in made and str(tmp_path) not in made
+
+
+def test_the_site_leads_to_every_page() -> None:
+    """Once: `nav` of mkdocs.yml, decisions too."""
+    nav = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", nav, re.MULTILINE)
+    assert sorted(listed) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
+def test_the_longest_delay_is_that_of_the_client() -> None:
+    ceiling = re.search(r"^backoff_ceiling=(\d+)", (ROOT / "init/lib/backoff.sh").read_text(), re.MULTILINE)
+    told = re.search(r"delays of up to (\d+) seconds", (DOCS / "troubleshooting.md").read_text())
+    assert ceiling and told and ceiling[1] == told[1]
 
 
 @pytest.mark.skipif(shutil.which("mkdocs") is None, reason="Debian package mkdocs")
