@@ -14,7 +14,7 @@ from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, shown
 from mkpxeinit.cli.say import log as _log
-from mkpxeinit.cli.say import warn
+from mkpxeinit.cli.say import warn, working
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.files import parse_file
@@ -262,7 +262,8 @@ def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **given: 
     finds, checks and starts the tree over the network. It appears whole or not at all.
     """
     start = time.monotonic()
-    decided = build.plan(chosen(click.get_current_context().params))
+    with working("reading the tree"):
+        decided = build.plan(chosen(click.get_current_context().params))
     for note in decided.notes:
         _log(note)
     for doubt in parameters.doubts(str(given["cmdline"])):
@@ -316,10 +317,11 @@ def _write(decided: build.Build, start: float, verbose: bool) -> int:
     if verbose:
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
-    result = build.write(decided)
+    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
+    with working(f"packing {count} files by {decided.compressor}"):
+        result = build.write(decided)
     for note in result.notes:
         _log(note)
-    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
     seconds = time.monotonic() - start
     _log(
         f"{printable(decided.output)}: {len(decided.modules)} modules, {count} files, "

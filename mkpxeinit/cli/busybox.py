@@ -11,7 +11,7 @@ from mkpxeinit.busybox_build import COMPILER
 from mkpxeinit.busybox_build import build as build_busybox
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.forms import FILE
-from mkpxeinit.cli.say import log
+from mkpxeinit.cli.say import log, working
 from mkpxeinit.errors import ImageError, os_cause, printable
 from mkpxeinit.image.output import replacing
 
@@ -63,7 +63,8 @@ def command(source: Path, output: Path, compiler: str) -> None:
             "a program's name or path, without blanks and quotes", param_hint="--compiler"
         )
     configs = resources.folder("busybox-configs")
-    built = build_busybox(source, configs, compiler, build.source_date(os.environ))
+    with working("compiling busybox"):
+        built = build_busybox(source, configs, compiler, build.source_date(os.environ))
     try:
         if output == OWN[0]:
             output.parent.mkdir(parents=True, exist_ok=True)

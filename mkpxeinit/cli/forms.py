@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from mkpxeinit.cli import complete, say
+from mkpxeinit.cli import say
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.meant import meant
 
@@ -106,7 +106,9 @@ class Folder(click.Path):
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> "list[CompletionItem]":
         """Return that the shell is to complete folders."""
-        return complete.folders(ctx, param, incomplete)
+        from mkpxeinit.cli.complete import folders  # at a press of Tab only
+
+        return folders(ctx, param, incomplete)
 
 
 FILE = click.Path(path_type=Path)

@@ -9,6 +9,7 @@ import click
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.forms import DIR
 from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import working
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.prepare import prepare
 from mkpxeinit.prepare.catalogue import CHANGES, choose
@@ -95,12 +96,14 @@ def command(
         states = prepare.states(tree, changes)
         _print([(each.change.name, each.state, each.change.reason) for each in states], as_json)
     elif undo:
-        count = prepare.undo(tree, frozenset(change.name for change in changes), frozenset(skip), _log)
+        with working("putting back"):
+            count = prepare.undo(tree, frozenset(change.name for change in changes), frozenset(skip), _log)
         _log(f"{printable(sysroot)}: {'as it was' if count else 'nothing to undo'}")
     elif dry_run:
         _dry_run(tree, changes, chroot)
     else:
-        done = prepare.prepare(tree, changes, frozenset(skip), chroot, _log)
+        with working("preparing"):
+            done = prepare.prepare(tree, changes, frozenset(skip), chroot, _log)
         _report(tree, done, verbose)
 
 
@@ -115,7 +118,8 @@ def _print(rows: list[tuple[str, str | None, str]], as_json: bool) -> None:
 
 
 def _dry_run(tree: Sysroot, changes: tuple[Change, ...], chroot: bool) -> None:
-    proposals = prepare.propose(tree, changes, chroot)
+    with working("looking at the tree"):
+        proposals = prepare.propose(tree, changes, chroot)
     for line in prepare.preview(tree, proposals):
         click.echo(line)
     _notes(proposals)

@@ -13,7 +13,7 @@ from mkpxeinit.cli.build import GROUPS, chosen
 from mkpxeinit.cli.build import command as build_command
 from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, OneOf, Whole
 from mkpxeinit.cli.say import log as _log
-from mkpxeinit.cli.say import warn
+from mkpxeinit.cli.say import warn, working
 from mkpxeinit.errors import PublishError, UsageError, printable
 from mkpxeinit.netboot import description, generation, loaders, moves, publish, values
 from mkpxeinit.netboot.published import Published
@@ -243,29 +243,28 @@ def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:
     if tree is not None:
         options, more = _described(options, tree)
         told = {**more, **told}
-    outcome = publish.publish(
-        publish.Options(
-            tftp_root=tftp_root,
-            build=options,
-            tree=tree.name if tree else given["name"] or publish.tree_name(sysroot),
-            strict=given["strict"],
-            image=given["image"],
-            cmdline=given["append"],
-            told=told,
-            group=given["group"],
-            clients=given["macs"],
-            site=site,
-            default=given["default"],
-            timeout=given["timeout"],
-            console=given["console"],
-            keep=given["keep"],
-            loaders=given["wanted_loaders"],
-            update_loaders=given["update_loaders"],
-            take_over=given["take_over"],
-            allow_secrets=given["allow_secrets"],
-        ),
-        _log,
+    wanted = publish.Options(
+        tftp_root=tftp_root,
+        build=options,
+        tree=tree.name if tree else given["name"] or publish.tree_name(sysroot),
+        strict=given["strict"],
+        image=given["image"],
+        cmdline=given["append"],
+        told=told,
+        group=given["group"],
+        clients=given["macs"],
+        site=site,
+        default=given["default"],
+        timeout=given["timeout"],
+        console=given["console"],
+        keep=given["keep"],
+        loaders=given["wanted_loaders"],
+        update_loaders=given["update_loaders"],
+        take_over=given["take_over"],
+        allow_secrets=given["allow_secrets"],
     )
+    with working("publishing"):
+        outcome = publish.publish(wanted, _log)
     for option, text in (("--append", given["append"]), ("--cmdline", given["cmdline"])):
         for doubt in parameters.doubts(text):
             warn(f"{option}: {doubt}")

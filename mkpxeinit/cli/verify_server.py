@@ -7,7 +7,7 @@ import click
 
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.forms import OneOf, Seconds
-from mkpxeinit.cli.say import coloured, shows_progress, warn
+from mkpxeinit.cli.say import aside, coloured, warn, working
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
@@ -113,7 +113,8 @@ def command(
     except ProbeError as error:
         raise UsageError(str(error)) from error
     findings = Findings(None if as_json else _print)
-    Verification(request, findings, _Progress() if shows_progress() else None).run()
+    with working("asking") as line:
+        Verification(request, findings, lambda name, size: line.on(f"{name}, {size >> 20} MB")).run()
     if as_json:
         found = [asdict(each) for each in findings.all]
         click.echo(json.dumps({"good": findings.good, "findings": found}, indent=2))
@@ -144,22 +145,8 @@ def _check_usage(
 
 def _print(found: Finding) -> None:
     """Print a finding, and how to mend it on a line of its own."""
-    if shows_progress():
-        click.echo("\r\033[K", nl=False, err=True)
     verdict = coloured(f"{found.verdict:<4}", _COLOURS[found.verdict])
-    click.echo(f"{verdict}  {found.part:<6}  {found.subject}: {found.text}")
-    if found.remedy:
-        click.echo(f"              -> {found.remedy}")
-
-
-class _Progress:
-    """Shows on a terminal how much of a file has come."""
-
-    def __init__(self) -> None:
-        self._shown = -1
-
-    def __call__(self, name: str, size: int) -> None:
-        """Say it for each megabyte."""
-        if size >> 20 != self._shown:
-            self._shown = size >> 20
-            click.echo(f"\r\033[K{name}: {size >> 20} MB", nl=False, err=True)
+    with aside():
+        click.echo(f"{verdict}  {found.part:<6}  {found.subject}: {found.text}")
+        if found.remedy:
+            click.echo(f"              -> {found.remedy}")

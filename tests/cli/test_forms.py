@@ -3,8 +3,11 @@
 import json
 import os
 import pty
+import re
 import subprocess
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -40,6 +43,7 @@ network = "192.0.2.0/24"
 [tree.a]
 path = "/a"
 """
+NIC = b"00:03.0 Ethernet controller [0200]: Intel 82542 [8086:1000] (rev 02)\n"
 STATE = "phase.early=1.0\nphase.root=2.5\nhandover=4.0\nmode=farm\n"
 
 
@@ -140,8 +144,8 @@ def test_quiet(run: Run, root: Path, tmp_path: Path) -> None:
     assert "means nothing" not in listing.stderr
 
 
-def terminal(words: list[str], **env: str) -> bytes:
-    """Return what a command shows on a terminal."""
+def terminal(words: list[str], *looks: Callable[[bytes], object], **env: str) -> bytes:
+    """Return what a command shows on a terminal; each of `looks` is given it whenever there is more."""
     ours, theirs = pty.openpty()
     base = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "TERM": "xterm"}
     done = subprocess.Popen([command(), *words], stdout=theirs, stderr=theirs, env=base | env)
@@ -155,6 +159,8 @@ def terminal(words: list[str], **env: str) -> bytes:
         if not piece:
             break
         seen += piece
+        for look in looks:
+            look(seen)
     os.close(ours)
     done.wait(60)
     return seen
@@ -169,6 +175,43 @@ def test_colour(run: Run) -> None:
             assert b"\x1b" not in terminal(words, **env)
     assert terminal(["nonsense"], NO_COLOR="").startswith(red)
     assert "\x1b" not in run("nonsense").stderr and b"\x1b" not in run("doctor", "build").stdout
+
+
+def test_progress(run: Run, root: Path, tmp_path: Path) -> None:
+    """The build waits for its inventory, a pipe, until the terminal has said what it does."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = ["build", "--sysroot", str(root), "--hardware", str(pipe), "-o", str(tmp_path / "image")]
+    answered: list[bytes] = []
+
+    def look(seen: bytes) -> None:
+        if re.search(rb"reading the tree, \d+ s", seen) and not answered:
+            answered.append(seen)
+            pipe.write_bytes(NIC)
+
+    seen = terminal(words, look)
+    assert answered and (tmp_path / "image").exists()
+    # Each line stands alone: what was there before is taken away.
+    shown = [line.rpartition(b"\x1b[K")[2] for line in seen.split(b"\r\n")]
+    assert shown.pop() == b"" and all(line.startswith(b"mkpxeinit: ") for line in shown) and len(shown) >= 1
+
+
+@pytest.mark.parametrize(("more", "env"), [(["-q"], {}), ([], {"TERM": "dumb"})])
+def test_no_progress(root: Path, tmp_path: Path, more: list[str], env: dict[str, str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = ["build", *more, "--sysroot", str(root), "--hardware", str(pipe), "-o", str(tmp_path / "image")]
+
+    def answer() -> None:
+        with pipe.open("wb") as file:
+            time.sleep(1)  # longer than it takes until a line would be shown
+            file.write(NIC)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    seen = terminal(words, **env)
+    thread.join()
+    assert (tmp_path / "image").exists() and b"reading" not in seen and b"\x1b[K" not in seen
 
 
 def test_diff_has_colours_on_terminals(run: Run, root: Path, tmp_path: Path) -> None:
