@@ -27,8 +27,8 @@ Examples:
 def command(parts: tuple[str, ...], as_json: bool) -> int:
     """Look for what VERB needs on this machine, and name the package that brings what is missing.
 
-    VERB is one of build, publish, serve, boot, prepare (with --chroot), busybox, verify-server; without one,
-    all of them. Packages are named for Debian, Fedora, openSUSE, Arch, Alpine and what is made of them.
+    VERB is one of build, publish, hook, serve, boot, prepare (with --chroot), busybox, verify-server; without
+    one, all of them. Packages are named for Debian, Fedora, openSUSE, Arch, Alpine and what is made of them.
     Nothing is installed or changed. Exit code 1 if something is missing that is needed for what was asked.
     """
     report = examine(parts or tuple(PARTS), this_host())
