@@ -11,7 +11,7 @@ import click
 
 from mkpxeinit.cli import complete, say
 from mkpxeinit.cli import timeline as plot
-from mkpxeinit.cli.forms import DIR, FILE, Seconds, Whole
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Seconds, Whole
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
@@ -43,12 +43,14 @@ Examples:
 )
 @click.option(
     "--kernel-release",
+    type=WORD,
     metavar="RELEASE",
     shell_complete=complete.RELEASES,
     help="Kernel to boot. [default: the newest of the tree]",
 )
 @click.option(
     "--nic",
+    type=WORD,
     default="virtio-net-pci",
     show_default=True,
     help="Network card, as QEMU names it.",

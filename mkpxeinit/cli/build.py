@@ -12,7 +12,7 @@ import click
 
 from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, shown
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, GroupedCommand, shown
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn, working
 from mkpxeinit.dropins import DEFAULT as DROP_INS
@@ -129,6 +129,7 @@ Examples:
 )
 @click.option(
     "--kernel-release",
+    type=WORD,
     metavar="RELEASE",
     shell_complete=complete.RELEASES,
     help="Kernel to take. [default: the newest of the tree]",
@@ -167,6 +168,7 @@ Examples:
 @click.option(
     "--driver",
     "drivers",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.MODULES,
@@ -175,6 +177,7 @@ Examples:
 @click.option(
     "--module",
     "modules",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.MODULES,
@@ -183,6 +186,7 @@ Examples:
 @click.option(
     "--program",
     "programs",
+    type=WORD,
     multiple=True,
     metavar="PATH",
     shell_complete=complete.PROGRAMS,

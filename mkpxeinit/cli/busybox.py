@@ -10,10 +10,17 @@ from mkpxeinit.busybox import OWN
 from mkpxeinit.busybox_build import COMPILER
 from mkpxeinit.busybox_build import build as build_busybox
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import FILE
+from mkpxeinit.cli.forms import FILE, Checked, shown
 from mkpxeinit.cli.say import log, working
-from mkpxeinit.errors import ImageError, os_cause, printable
+from mkpxeinit.errors import ImageError, UsageError, os_cause, printable
 from mkpxeinit.image.output import replacing
+
+
+def _compiler(text: str) -> str:
+    """Return `text`, which make's own language has nothing to say about."""
+    if not text or any(not c.isprintable() or c.isspace() or c in "'\"`$\\;&|<>()#*" for c in text):
+        raise UsageError(f"{shown(text)} is not a program's name or path without blanks and quotes")
+    return text
 
 
 @click.command(
@@ -44,6 +51,7 @@ Examples:
 )
 @click.option(
     "--compiler",
+    type=Checked(_compiler),
     default=COMPILER,
     show_default=True,
     metavar="PROGRAM",
@@ -58,10 +66,6 @@ def command(source: Path, output: Path, compiler: str) -> None:
     (TMPDIR); what it says is on goes by the fragments of this package, and everything else is off. The same
     source and compiler give the same bytes. What was built is checked, but not run.
     """
-    if not compiler or any(not c.isprintable() or c.isspace() or c in "'\"`$\\;&|<>()#*" for c in compiler):
-        raise click.BadParameter(
-            "a program's name or path, without blanks and quotes", param_hint="--compiler"
-        )
     configs = resources.folder("busybox-configs")
     with working("compiling busybox"):
         built = build_busybox(source, configs, compiler, build.source_date(os.environ))

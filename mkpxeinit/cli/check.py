@@ -8,7 +8,7 @@ import click
 
 from mkpxeinit.check import Machine, Report, check
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import FILE
+from mkpxeinit.cli.forms import FILE, WORD
 from mkpxeinit.cli.say import warn
 from mkpxeinit.coverage import UNCOVERED, Finding, Lack
 from mkpxeinit.errors import UsageError, printable
@@ -40,6 +40,7 @@ Examples:
 )
 @click.option(
     "--kernel-release",
+    type=WORD,
     metavar="RELEASE",
     help="Kernel to judge by, if the image has several.",
     shell_complete=complete.IMAGE_RELEASES,

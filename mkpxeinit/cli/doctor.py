@@ -31,7 +31,7 @@ def command(parts: tuple[str, ...], as_json: bool) -> int:
     one, all of them. Packages are named for Debian, Fedora, openSUSE, Arch, Alpine and what is made of them.
     Nothing is installed or changed. Exit code 1 if something is missing that is needed for what was asked.
     """
-    report = examine(parts or tuple(PARTS), this_host())
+    report = examine(dict.fromkeys(parts) or tuple(PARTS), this_host())
     if as_json:
         click.echo(json.dumps({"healthy": report.healthy, **asdict(report)}, indent=2))
     else:

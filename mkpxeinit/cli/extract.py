@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import DIR, FILE
+from mkpxeinit.cli.forms import DIR, FILE, WORD
 from mkpxeinit.cli.say import warn
 from mkpxeinit.image.extract import extract
 
@@ -21,7 +21,7 @@ Examples:
 """,
 )
 @click.argument("image", type=FILE)
-@click.argument("patterns", metavar="[PATTERN]...", nargs=-1, shell_complete=complete.PATHS)
+@click.argument("patterns", type=WORD, metavar="[PATTERN]...", nargs=-1, shell_complete=complete.PATHS)
 @click.option(
     "-C",
     "--directory",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from mkpxeinit.cli import say
-from mkpxeinit.errors import ServerError, UsageError, printable
+from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.meant import meant
 
 if TYPE_CHECKING:
@@ -96,11 +96,24 @@ class OneOf(click.Choice):  # type: ignore[type-arg,unused-ignore]
         self.fail(f"there is no {shown(value)}{meant(str(value), self.choices)}", param, ctx)
 
 
-class Folder(click.Path):
-    """The path of a folder; whether it is one is for whoever uses it."""
+class FilePath(click.Path):
+    """The path of a file; whether there is one is for whoever uses it.
+
+    An empty one is refused: it comes of a variable that is not set, and would be the current folder.
+    """
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        if value == "":
+            self.fail("an empty path; the current folder is a dot", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class FolderPath(FilePath):
+    """The path of a folder."""
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
@@ -111,8 +124,8 @@ class Folder(click.Path):
         return folders(ctx, param, incomplete)
 
 
-FILE = click.Path(path_type=Path)
-DIR = Folder()
+FILE = FilePath()
+DIR = FolderPath()
 
 
 class Whole(click.IntRange):
@@ -139,8 +152,17 @@ class Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         """Return what the check makes of `value`."""
         try:
             return self._check(value) if isinstance(value, str) else value
-        except (UsageError, ServerError) as error:
+        except MkpxeinitError as error:
             self.fail(str(error), param, ctx)
+
+
+def _word(text: str) -> str:
+    if not text:
+        raise UsageError("it is empty")
+    return text
+
+
+WORD = Checked(_word)
 
 
 def shown(word: object) -> str:

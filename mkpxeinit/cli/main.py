@@ -106,7 +106,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(_no_option(error), 2)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        return _fail(f"{error.format_message().rstrip('.')}{hint}", 2)
+        text = error.format_message()
+        return _fail(f"{text if text.endswith('..') else text.removesuffix('.')}{hint}", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except UsageError as error:

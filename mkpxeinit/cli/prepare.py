@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import DIR
+from mkpxeinit.cli.forms import DIR, WORD
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import working
 from mkpxeinit.errors import UsageError, printable
@@ -35,6 +35,7 @@ Examples:
 @click.option("--sysroot", type=DIR, metavar="DIR", help="The installed system, a folder.")
 @click.option(
     "--only",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.words(_REASONS),
@@ -42,6 +43,7 @@ Examples:
 )
 @click.option(
     "--skip",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.words(_REASONS),
@@ -84,6 +86,8 @@ def command(
     if as_json and not listed:
         raise UsageError("--json is for --list")
     changes = choose(only, skip)
+    if not changes:
+        raise UsageError("--only and --skip leave no change")
     if sysroot is None:
         if not listed:
             raise UsageError("--sysroot is missing: the folder of the installed system")

@@ -11,7 +11,7 @@ from mkpxeinit import build, parameters
 from mkpxeinit.cli import complete, publish_show
 from mkpxeinit.cli.build import GROUPS, chosen
 from mkpxeinit.cli.build import command as build_command
-from mkpxeinit.cli.forms import DIR, FILE, Checked, GroupedCommand, OneOf, Whole
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, GroupedCommand, OneOf, Whole
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.cli.say import warn, working
 from mkpxeinit.errors import PublishError, UsageError, printable
@@ -140,6 +140,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="With --list or --check: as one JSON object.")
 @click.option(
     "--rollback",
+    type=WORD,
     is_flag=False,
     flag_value="previous",
     metavar="[GENERATION]",
@@ -149,6 +150,7 @@ Examples:
 @click.option(
     "--generation",
     "chosen_generation",
+    type=WORD,
     metavar="GENERATION",
     shell_complete=complete.GENERATIONS,
     help="Switch to a generation that is there: for everybody, or for --group ('tree': that of everybody).",
@@ -361,9 +363,10 @@ def _tree(state: Published, name: str | None) -> str:
     if name is not None:
         state.tree(name)
         return name
+    if not state.trees:
+        raise PublishError("nothing is published here; mkpxeinit publish --sysroot DIR does it")
     if len(state.trees) != 1:
-        known = ", ".join(state.trees) or "none"
-        raise PublishError(f"which tree? Published are: {known}; say so with --name")
+        raise PublishError(f"which tree? Published are: {', '.join(state.trees)}; say so with --name")
     return next(iter(state.trees))
 
 

@@ -10,7 +10,7 @@ import click
 
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.build import cache_folder, cache_option, no_cache_option
-from mkpxeinit.cli.forms import DIR, FILE, OneOf, Whole
+from mkpxeinit.cli.forms import DIR, FILE, Checked, OneOf, Whole, shown
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
@@ -19,6 +19,16 @@ from mkpxeinit.netboot.publish import tree_name
 from mkpxeinit.netboot.serve_reports import Clients, Event
 from mkpxeinit.netboot.serve_site import Request
 from mkpxeinit.sysroot import Sysroot
+
+
+def _address(text: str) -> IPv4Interface:
+    try:
+        found = IPv4Interface(text)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        raise UsageError(f"{shown(text)} is not ADDRESS/LENGTH") from None
+    if "/" not in text or found.network.prefixlen > 30 or found.ip in (found.network[0], found.network[-1]):
+        raise UsageError(f"{shown(text)} is not the address of a host with its network's length")
+    return found
 
 
 @click.command(
@@ -34,6 +44,7 @@ Examples:
 )
 @click.option(
     "--interface",
+    type=Checked(values.interface),
     required=True,
     metavar="NAME",
     shell_complete=complete.INTERFACES,
@@ -48,12 +59,14 @@ Examples:
 )
 @click.option(
     "--address",
+    type=Checked(_address),
     metavar="ADDRESS/LENGTH",
     help="Give the interface this address for as long as it takes. [default: the one that it has]",
 )
 @click.option(
     "--range",
     "addresses",
+    type=Checked(values.span),
     metavar="FIRST-LAST",
     help="Addresses for clients. [default: the half of the network without ours]",
 )
@@ -74,12 +87,14 @@ Examples:
 )
 @click.option(
     "--append",
+    type=Checked(values.cmdline),
     metavar="PARAMETERS",
     shell_complete=complete.PARAMETERS,
     help="Further kernel parameters.",
 )
 @click.option(
     "--console",
+    type=Checked(values.console),
     metavar="ttySN[,SPEED]",
     help="Serial line for the loaders and the kernel.",
     shell_complete=complete.CONSOLES,
@@ -121,8 +136,8 @@ def command(
     interface: str,
     sysroot: Path | None,
     config: Path | None,
-    address: str | None,
-    addresses: str | None,
+    address: IPv4Interface | None,
+    addresses: tuple[IPv4Address, IPv4Address] | None,
     image: Path | None,
     cache: Path | None,
     no_cache: bool,
@@ -154,20 +169,20 @@ def command(
         site = description.read(config) if config is not None else None
         tree = _tree(sysroot, mode, append) if sysroot is not None else None
         request = Request(
-            interface=values.interface(interface),
+            interface=interface,
             tree=tree,
             site=site,
             image=image,
             published=published,
-            address=_address(address) if address else None,
-            addresses=_range(addresses) if addresses else None,
+            address=address,
+            addresses=addresses,
             proxy=site.proxy if site is not None else proxy,
             anyway=anyway,
             nfs=nfs,
             http=http,
             http_port=http_port,
             report_port=report_port,
-            console=values.console(console) if console else None,
+            console=console,
             cache=cache_folder(cache, no_cache),
         )
     except ServerError as error:
@@ -196,25 +211,8 @@ def _tree(sysroot: Path, mode: str | None, append: str | None) -> Tree:
         tree_name(sysroot),
         path,
         mode=mode or "farm",
-        cmdline=values.cmdline(append) if append else "",
+        cmdline=append or "",
     )
-
-
-def _address(text: str) -> IPv4Interface:
-    try:
-        found = IPv4Interface(text)
-    except (AddressValueError, NetmaskValueError, ValueError):
-        raise ServerError(f"--address: {text!r} is not ADDRESS/LENGTH") from None
-    if "/" not in text or found.network.prefixlen > 30 or found.ip in (found.network[0], found.network[-1]):
-        raise ServerError(f"--address: {text!r} is not the address of a host with its network's length")
-    return found
-
-
-def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
-    try:
-        return values.span(text)
-    except ServerError as error:
-        raise ServerError(f"--range: {error}") from error
 
 
 def _say(text: str) -> None:

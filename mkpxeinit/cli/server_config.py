@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import DIR, FILE, Checked, OneOf
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, OneOf
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, place, published, values, writers
@@ -100,6 +100,7 @@ Examples:
 @click.option("--proxy", is_flag=True, help="Beside another DHCP server, which gives the addresses.")
 @click.option(
     "--only",
+    type=WORD,
     multiple=True,
     metavar="NAME,...",
     help="Write these and nothing else; repeatable.",

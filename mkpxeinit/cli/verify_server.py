@@ -2,17 +2,17 @@
 
 import json
 from dataclasses import asdict
+from uuid import UUID
 
 import click
 
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.forms import OneOf, Seconds
+from mkpxeinit.cli.forms import WORD, Checked, OneOf, Seconds
 from mkpxeinit.cli.say import aside, coloured, warn, working
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
 from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac, read_uuid
-from mkpxeinit.netboot.probe.wire import ProbeError
 
 # How a line begins on a terminal.
 _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "blue", Verdict.WARN: "yellow", Verdict.BAD: "red"}
@@ -31,13 +31,20 @@ Examples:
 )
 @click.option(
     "--interface",
+    type=WORD,
     metavar="NAME",
     shell_complete=complete.INTERFACES,
     help="Ask DHCP on this interface, and go on with what it says.",
 )
-@click.option("--mac", metavar="ADDRESS", help="Ask as this client. [default: the interface's own address]")
+@click.option(
+    "--mac",
+    type=Checked(read_mac),
+    metavar="ADDRESS",
+    help="Ask as this client. [default: the interface's own address]",
+)
 @click.option(
     "--uuid",
+    type=Checked(read_uuid),
     metavar="UUID",
     help="And by this UUID (option 97): the name of the file that pxelinux looks for first.",
 )
@@ -48,17 +55,33 @@ Examples:
     type=OneOf(*_KINDS),
     help="A kind of client that must be able to boot; repeatable. [default: at least one of them all]",
 )
-@click.option("--server", metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server.")
 @click.option(
-    "--file", "files", multiple=True, metavar="NAME", help="Its boot file, or a URL of http; repeatable."
+    "--server", type=Checked(read_address), metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server."
 )
 @click.option(
-    "--root-path", metavar="[SERVER:]/PATH[,OPTIONS]", help="The root, instead of what DHCP's option 17 says."
+    "--file",
+    "files",
+    type=WORD,
+    multiple=True,
+    metavar="NAME",
+    help="Its boot file, or a URL of http; repeatable.",
 )
 @click.option(
-    "--dns", multiple=True, metavar="ADDRESS", help="A DNS server, instead of those of DHCP; repeatable."
+    "--root-path",
+    type=WORD,
+    metavar="[SERVER:]/PATH[,OPTIONS]",
+    help="The root, instead of what DHCP's option 17 says.",
 )
-@click.option("--init", metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]")
+@click.option(
+    "--dns",
+    type=Checked(read_address),
+    multiple=True,
+    metavar="ADDRESS",
+    help="A DNS server, instead of those of DHCP; repeatable.",
+)
+@click.option(
+    "--init", type=WORD, metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]"
+)
 @click.option(
     "--timeout",
     type=Seconds(0.5, 120),
@@ -78,8 +101,8 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(
     interface: str | None,
-    mac: str | None,
-    uuid: str | None,
+    mac: bytes | None,
+    uuid: UUID | None,
     architectures: tuple[str, ...],
     server: str | None,
     files: tuple[str, ...],
@@ -96,22 +119,19 @@ def command(
     source ports. Exit code 1 if something would keep a client from booting.
     """
     _check_usage(interface, server, architectures, files, root_path)
-    try:
-        request = Request(
-            interface=interface,
-            mac=read_mac(mac) if mac is not None else None,
-            uuid=read_uuid(uuid) if uuid is not None else None,
-            architectures=architectures,
-            server=read_address(server) if server is not None else None,
-            files=files,
-            root_path=root_path,
-            dns=tuple(read_address(each) for each in dns),
-            init=init,
-            wait=timeout,
-            whole=file_timeout,
-        )
-    except ProbeError as error:
-        raise UsageError(str(error)) from error
+    request = Request(
+        interface=interface,
+        mac=mac,
+        uuid=uuid,
+        architectures=architectures,
+        server=server,
+        files=files,
+        root_path=root_path,
+        dns=dns,
+        init=init,
+        wait=timeout,
+        whole=file_timeout,
+    )
     findings = Findings(None if as_json else _print)
     with working("asking") as line:
         Verification(request, findings, lambda name, size: line.on(f"{name}, {size >> 20} MB")).run()

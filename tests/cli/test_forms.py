@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import click
 import pytest
 
+from mkpxeinit.cli import main
 from mkpxeinit.cli.main import group
 from tests.cli.conftest import Hook, Run, command
 from tests.unit.small import RELEASE, make_tree
@@ -293,6 +294,27 @@ def test_what_was_meant(
     done = run(*(each.format(**places) for each in words))
     assert done.code in (1, 2) and says in done.stderr, done.stderr
     assert done.stderr.count("\n") == 1 and "\x1b" not in done.stderr
+
+
+# Options whose values may be empty: no kernel parameters.
+EMPTY = {"--cmdline", "--append"}
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_empty_values(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a variable that is not set, say: each is refused, before anything is done."""
+    found: click.Command = group
+    for word in words:
+        assert isinstance(found, click.Group)
+        found = found.get_command(CONTEXT, word) or group
+    for each in found.params:
+        option = each.opts[-1] if isinstance(each, click.Option) else ""
+        if option and (getattr(each, "is_flag", False) or option in EMPTY):
+            continue
+        given = [option, ""] if option else ["", "x"]
+        code, said = main.run([*words, *given]), capsys.readouterr()
+        assert (code, said.out) == (2, ""), (option, said)
+        assert said.err.startswith("mkpxeinit: Invalid value for ") and said.err.count("\n") == 1, option
 
 
 @pytest.mark.parametrize(
