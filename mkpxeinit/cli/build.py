@@ -65,7 +65,7 @@ GROUPS = {
         "cache",
         "no_cache",
     ),
-    "What the clients have: mkpxeinit-hardware(7)": (
+    "What the clients have, mkpxeinit-hardware(7)": (
         "classes",
         "buses",
         "hardware",
@@ -73,7 +73,7 @@ GROUPS = {
         "drivers",
         "modules",
     ),
-    "More in the image: mkpxeinit.d(5)": (
+    "More in the image, mkpxeinit.d(5)": (
         "programs",
         "files",
         "drop_ins",

@@ -128,16 +128,26 @@ FILE = FilePath()
 DIR = FolderPath()
 
 
+def _between(low: float | None, high: float | None) -> str:
+    return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+
+
 class Whole(click.IntRange):
     """A whole number."""
 
     name = "whole number"
+
+    def _describe_range(self) -> str:
+        return _between(self.min, self.max)
 
 
 class Seconds(click.FloatRange):
     """A number of seconds."""
 
     name = "number of seconds"
+
+    def _describe_range(self) -> str:
+        return _between(self.min, self.max)
 
 
 class Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -205,7 +205,7 @@ def test_help_has_every_option_once(run: Run) -> None:
         "--compressor",
     }  # fmt: skip
     headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
-    assert [each.partition(": ")[0] for each in headings] == [
+    assert [each.partition(", ")[0] for each in headings] == [
         "Tree and image",
         "What the clients have",
         "More in the image",

@@ -271,6 +271,8 @@ def test_quiet_hooks(run: Run, root: Path, hook: Hook) -> None:
         (["build", "--bus", "pci,ubs"], "no bus is named 'ubs'; did you mean usb?"),
         (["build", "--bus", "none,usb"], "none and other buses: one of them only"),
         (["boot", "image", "--memory", "1G"], "'--memory': '1G' is not a valid whole number"),
+        (["boot", "image", "--memory", "1"], "'--memory': 1 is not in the range 64 or more"),
+        (["verify-server", "--timeout", "0"], "'--timeout': 0.0 is not in the range 0.5 to 120"),
         (["boot", "image", "--timeout", "long"], "'--timeout': 'long' is not a valid number of seconds"),
         (
             ["hook", "run", "--config", "{hook}", "add", "6.1.0-1-tset"],
