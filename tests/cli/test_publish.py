@@ -127,7 +127,7 @@ def test_a_group_of_what_is_there(publish: Run, run: Run, tftp: Path) -> None:
         (("--mac", MAC, "--list"), 2, "--mac is for --group"),
         (("--group", "x", "--mac", "11:22"), 2, "'11:22' is not an Ethernet address"),
         (("--name", "a/b", "--list"), 2, "'a/b' is not letters, digits, _ and -"),
-        (("--keep", "0"), 2, "0 is not in the range x>=1"),
+        (("--keep", "0"), 2, "0 is not in the range 1 or more"),
         (("--loader", "lilo", "--list"), 2, "there is no 'lilo'; there are: pxelinux"),
         (("--rollback", "--timeout", "5"), 2, "--timeout means nothing with --rollback"),
         (("--keep", "2", "--bus", "none"), 2, "--bus means nothing with --keep"),
