@@ -93,6 +93,11 @@ def _unpack(source: Path, place: Path) -> Path:
         with tarfile.open(source) as archive:
             for member in _limited(archive, shown):
                 _unpack_member(archive, member, place)
+    except tarfile.ReadError as error:  # its text has a line for each compressor
+        raise MkpxeinitError(
+            f"{shown}: not a source of busybox: no tar archive, or a damaged one; give its folder or its tar "
+            "archive"
+        ) from error
     except (tarfile.TarError, EOFError, ValueError, OverflowError, zlib.error, lzma.LZMAError) as error:
         raise MkpxeinitError(
             f"{shown}: not a source of busybox: {printable(error) or type(error).__name__}; "

@@ -49,7 +49,14 @@ def _root(why: str) -> Need:
 _LIBARCHIVE = Need(
     "libarchive",
     "writes the archives of images",
-    _packages("libarchive13", "libarchive", "libarchive13", "libarchive", "libarchive"),
+    # The module, which brings the library: that has another name in Debian 13 than in 12.
+    _packages(
+        "python3-libarchive-c",
+        "python3-libarchive-c",
+        "python3-libarchive-c",
+        "python-libarchive-c",
+        "py3-libarchive-c",
+    ),
     modules=("libarchive",),
 )
 _PYTHON = tuple(
@@ -202,10 +209,19 @@ _STRIP = Need(
     optional=True,
 )
 
+_COMMAND = Need(
+    "mkpxeinit in /usr/bin",
+    "hooks do nothing without it (or in /usr/local/bin)",
+    {},
+    places=(("/usr/bin/mkpxeinit",), ("/usr/local/bin/mkpxeinit",)),
+    optional=True,
+)
+
 # Part of the work (a verb): what it needs, the most important first.
 PARTS: dict[str, tuple[Need, ...]] = {
     "build": (_LIBARCHIVE, *_PYTHON, _BUSYBOX, _STRIP),
     "publish": (_LIBARCHIVE, *_PYTHON, _BUSYBOX, _PXELINUX, _GRUB, _SHIM, _IPXE),
+    "hook": (_LIBARCHIVE, *_PYTHON, _BUSYBOX, _STRIP, _COMMAND),
     "serve": (
         _LIBARCHIVE,
         *_PYTHON,

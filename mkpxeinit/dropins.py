@@ -19,7 +19,7 @@ PHASES = ("early", "drivers", "network", "lease", "root", "writable", "tree", "h
 HOOKS = PurePosixPath("lib/pxeinit/hooks")
 _MAX_FRAGMENT = 64 << 10  # bytes; what tomllib needs for dotted keys grows with their square
 _MAX_SCRIPT = 16 << 20  # bytes
-_SEE = "see docs/drop-ins.md"
+_SEE = "see mkpxeinit.d(5)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def parse_file(text: str) -> GivenFile:
         return GivenFile(None, parts[0], check_target(parts[0], shown), Reason("--file"))
     source, target = parts
     if not source or not target:
-        raise UsageError(f"{shown}: SRC:DST, or the path of a file in the tree")
+        raise UsageError(f"{shown}: is not SRC:DST, nor the path of a file in the tree")
     if target.endswith("/"):
         target += Path(source).name
     return GivenFile(Path(source), None, check_target(target, shown), Reason("--file"))

@@ -81,4 +81,4 @@ def doubts(text: str) -> tuple[str, ...]:
 def _likely(name: str, known: Iterable[str]) -> str:
     own = [each.removeprefix(_OWN) for each in known if each.startswith(_OWN)]
     found = close(name.removeprefix(_OWN), own, 1)
-    return f"; did you mean {_OWN}{found[0]}?" if found else "; docs/client.md lists them"
+    return f"; did you mean {_OWN}{found[0]}?" if found else "; pxeinit(7) lists them"

@@ -11,6 +11,7 @@ import click
 
 from mkpxeinit.cli import complete, say
 from mkpxeinit.cli import timeline as plot
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Seconds, Whole
 from mkpxeinit.errors import MkpxeinitError, UsageError, printable
 from mkpxeinit.kernel.release import choose_release, find_vmlinuz
 from mkpxeinit.sysroot import Sysroot
@@ -18,6 +19,8 @@ from mkpxeinit.timeline import Step, Timeline
 
 if TYPE_CHECKING:
     from pxelab.smoke import SmokeResult
+
+_NICS = ("virtio-net-pci", "e1000", "e1000e", "igb", "rtl8139", "vmxnet3", "i82559er", "pcnet", "tulip")
 
 
 @click.command(
@@ -29,10 +32,10 @@ Examples:
   mkpxeinit boot IMAGE --sysroot DIR --nic e1000 --append 'pxeinit.debug' --log console.log
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=FILE)
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Tree that the image was built from; it becomes the client's root and is only read; "
     "what is mounted in it (a chroot's /proc) is left out. "
@@ -40,14 +43,22 @@ Examples:
 )
 @click.option(
     "--kernel-release",
+    type=WORD,
     metavar="RELEASE",
     shell_complete=complete.RELEASES,
     help="Kernel to boot. [default: the newest of the tree]",
 )
-@click.option("--nic", default="virtio-net-pci", show_default=True, help="Network card, as QEMU names it.")
+@click.option(
+    "--nic",
+    type=WORD,
+    default="virtio-net-pci",
+    show_default=True,
+    help="Network card, as QEMU names it.",
+    shell_complete=complete.words(_NICS),
+)
 @click.option(
     "--memory",
-    type=click.IntRange(64),
+    type=Whole(64),
     default=1024,
     show_default=True,
     metavar="MB",
@@ -55,7 +66,7 @@ Examples:
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(1),
+    type=Seconds(1),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
@@ -69,9 +80,7 @@ Examples:
     help="Further kernel parameters.",
 )
 @click.option("--uefi", is_flag=True, help="UEFI firmware and GRUB instead of BIOS and pxelinux.")
-@click.option(
-    "--log", type=click.Path(path_type=Path), metavar="FILE", help="Console log. [default: ./IMAGE.console]"
-)
+@click.option("--log", type=FILE, metavar="FILE", help="Console log. [default: ./IMAGE.console]")
 @click.option(
     "--json",
     "as_json",
@@ -80,7 +89,7 @@ Examples:
 )
 @click.option(
     "--timeline",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Draw the phases as an SVG, also of a boot that failed.",
 )
@@ -161,7 +170,7 @@ def steps(image: Path, seen: Sequence[tuple[str, float]]) -> Timeline:
 
 
 def as_object(result: "SmokeResult") -> dict[str, object]:
-    """Return what docs/reference.md describes: all that the smoke test has seen."""
+    """Return what docs/json.md describes: all that the smoke test has seen."""
     phases = [{"name": each.name, "seconds": round(each.time, 3)} for each in result.phases]
     return {**asdict(result), "phases": phases, "log": None if result.log is None else str(result.log)}
 

@@ -4,16 +4,17 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any
 
 import click
 
 from mkpxeinit import build, cache, parameters
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, GroupedCommand, shown
 from mkpxeinit.cli.say import log as _log
-from mkpxeinit.cli.say import warn
+from mkpxeinit.cli.say import warn, working
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.files import parse_file
@@ -22,23 +23,8 @@ from mkpxeinit.hardware.pci import PciClass
 from mkpxeinit.image.compress import Compressor
 from mkpxeinit.image.entry import CharDevice, File, Symlink, type_letter
 from mkpxeinit.image.plan import Planned
+from mkpxeinit.meant import meant
 from mkpxeinit.selection import VIRTUAL_BUSES
-
-_T = TypeVar("_T")
-
-
-def parsed(parse: Callable[[str], _T]) -> Callable[[click.Context, click.Parameter, object], object]:
-    """Return a click callback that reads one value, or several, by `parse`."""
-
-    def callback(ctx: click.Context, parameter: click.Parameter, value: object) -> object:
-        try:
-            if isinstance(value, tuple):
-                return tuple(parse(each) for each in value)
-            return None if value is None else parse(str(value))
-        except UsageError as error:
-            raise click.BadParameter(str(error), ctx, parameter) from error
-
-    return callback
 
 
 def _buses(text: str) -> tuple[str, ...]:
@@ -47,8 +33,10 @@ def _buses(text: str) -> tuple[str, ...]:
         return ()
     names = text.split(",")
     for name in names:
+        if name == "none":
+            raise UsageError("none and other buses: one of them only")
         if name not in BUSES:
-            raise UsageError(f"bus {name!r} is not one of: {', '.join(BUSES)}, or none alone")
+            raise UsageError(f"no bus is named {shown(name)}{meant(name, (*BUSES, 'none'))}")
     return tuple(names)
 
 
@@ -57,6 +45,14 @@ def _checked_cmdline(text: str) -> str:
     return text
 
 
+# PCI classes of network devices: pci.ids of the PCI ID project.
+_CLASSES = {
+    "02": "wired networks",
+    "0200": "Ethernet",
+    "0207": "InfiniBand",
+    "0208": "fabrics",
+    "0280": "wireless networks and others",
+}
 # Under these headings the help lists the options.
 GROUPS = {
     "Tree and image": (
@@ -69,7 +65,7 @@ GROUPS = {
         "cache",
         "no_cache",
     ),
-    "What the clients have (docs/hardware.md)": (
+    "What the clients have, mkpxeinit-hardware(7)": (
         "classes",
         "buses",
         "hardware",
@@ -77,7 +73,7 @@ GROUPS = {
         "drivers",
         "modules",
     ),
-    "More in the image (docs/drop-ins.md)": (
+    "More in the image, mkpxeinit.d(5)": (
         "programs",
         "files",
         "drop_ins",
@@ -91,28 +87,12 @@ GROUPS = {
 
 cache_option = click.option(
     "--cache",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
-    help="Where packed parts of images are kept for the next build (docs/cache.md). "
+    help="Where packed parts of images are kept for the next build. "
     "[default: /var/cache/mkpxeinit for root, else $XDG_CACHE_HOME/mkpxeinit/build]",
 )
 no_cache_option = click.option("--no-cache", is_flag=True, help="Keep and take nothing.")
-
-
-class GroupedCommand(click.Command):
-    """Has too many options for one list: `groups` are headings, each with the names of its options."""
-
-    groups: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings."""
-        records = {str(each.name): each.get_help_record(ctx) for each in self.get_params(ctx)}
-        grouped = {name for names in self.groups.values() for name in names}
-        rest = [name for name in records if name not in grouped]  # --help itself
-        for heading, names in self.groups.items():
-            last = rest if heading == list(self.groups)[-1] else []
-            with formatter.section(heading):
-                formatter.write_dl([row for name in (*names, *last) if (row := records.get(name))])
 
 
 class _Build(GroupedCommand):
@@ -135,7 +115,7 @@ Examples:
 )
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     required=True,
     metavar="DIR",
     help="The installed system, a folder: its kernel's modules go into the image.",
@@ -143,12 +123,13 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="The image. [default: ./pxeinit-RELEASE.img]",
 )
 @click.option(
     "--kernel-release",
+    type=WORD,
     metavar="RELEASE",
     shell_complete=complete.RELEASES,
     help="Kernel to take. [default: the newest of the tree]",
@@ -158,7 +139,8 @@ Examples:
     "classes",
     multiple=True,
     metavar="CC[SS]",
-    callback=parsed(PciClass.parse),
+    type=Checked(PciClass.parse),
+    shell_complete=complete.words(_CLASSES),
     help="For machines that nobody has looked at: all drivers for a PCI class or subclass, in hexadecimal; "
     "repeatable. 02: wired networks; 0280: wireless. [default: 02, but none with --hardware, --hostonly or "
     "--bus]",
@@ -166,7 +148,7 @@ Examples:
 @click.option(
     "--hardware",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Only the drivers of the network devices in this inventory, one file a machine: lspci -nn (-n, "
     "-nmm, -nnk), lshw -json -numeric, modaliases a line each, or a folder with a copy of /sys; repeatable.",
@@ -177,8 +159,8 @@ Examples:
     "buses",
     multiple=True,
     metavar="LIST",
-    callback=parsed(_buses),
-    shell_complete=complete.commas(*BUSES),
+    type=Checked(_buses),
+    shell_complete=complete.commas(BUSES, "none"),
     help=f"The same for buses, with commas: {', '.join(BUSES)}, or none. pci means --pci-class 02, mdio all "
     "PHYs. What carries a bus comes along. "
     f"[default: pci,{','.join(VIRTUAL_BUSES)}, but none with --hardware or --hostonly]",
@@ -186,6 +168,7 @@ Examples:
 @click.option(
     "--driver",
     "drivers",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.MODULES,
@@ -194,6 +177,7 @@ Examples:
 @click.option(
     "--module",
     "modules",
+    type=WORD,
     multiple=True,
     metavar="NAME",
     shell_complete=complete.MODULES,
@@ -202,8 +186,10 @@ Examples:
 @click.option(
     "--program",
     "programs",
+    type=WORD,
     multiple=True,
     metavar="PATH",
+    shell_complete=complete.PROGRAMS,
     help="Take this program of the tree too, with its libraries or its interpreter: a path in the tree, or a "
     "name in its bin folders; repeatable.",
 )
@@ -212,7 +198,8 @@ Examples:
     "files",
     multiple=True,
     metavar="SRC:DST",
-    callback=parsed(parse_file),
+    type=Checked(parse_file),
+    shell_complete=complete.files,
     help="Put SRC, a file or folder of this machine, into the image as DST; without a colon, a path of the "
     r"tree, at the same place. A colon in a name is written \:. Repeatable.",
 )
@@ -220,7 +207,7 @@ Examples:
     "--drop-in-dir",
     "drop_ins",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help=f"Folder of fragments (*.toml) that add modules, programs, files and hooks; repeatable. "
     f"[default: {DROP_INS}]",
@@ -228,7 +215,7 @@ Examples:
 @click.option("--no-drop-ins", is_flag=True, help="Take no fragments.")
 @click.option(
     "--busybox",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="A static busybox for the image. [default: that of mkpxeinit busybox, the tree's, this machine's]",
 )
@@ -236,7 +223,7 @@ Examples:
     "--cmdline",
     default="",
     metavar="PARAMETERS",
-    callback=parsed(_checked_cmdline),
+    type=Checked(_checked_cmdline),
     shell_complete=complete.PARAMETERS,
     help="Kernel parameters that the client reads before those of the loader.",
 )
@@ -244,15 +231,15 @@ Examples:
     "--compress",
     "compressor",
     metavar="zstd|gzip|xz|none[:LEVEL]",
-    callback=parsed(Compressor.parse),
-    shell_complete=complete.words("zstd", "gzip", "xz", "none"),
+    type=Checked(Compressor.parse),
+    shell_complete=complete.words(("zstd", "gzip", "xz", "none")),
     help="Compressor. [default: zstd if that kernel can unpack it, else gzip]",
 )
 @click.option(
     "--strip-modules",
     is_flag=True,
     help="Leave debug data and signatures out of the modules: the image is a fifth smaller and boots "
-    "sooner, but not under Secure Boot. Needs strip, of binutils (docs/kernel.md).",
+    "sooner, but not under Secure Boot. Needs strip, of binutils.",
 )
 @click.option(
     "--strict", is_flag=True, help="Fail if the tree lacks firmware that a driver of the image names."
@@ -279,7 +266,8 @@ def command(strict: bool, dry_run: bool, verbose: bool, as_json: bool, **given: 
     finds, checks and starts the tree over the network. It appears whole or not at all.
     """
     start = time.monotonic()
-    decided = build.plan(chosen(click.get_current_context().params))
+    with working("reading the tree"):
+        decided = build.plan(chosen(click.get_current_context().params))
     for note in decided.notes:
         _log(note)
     for doubt in parameters.doubts(str(given["cmdline"])):
@@ -333,10 +321,11 @@ def _write(decided: build.Build, start: float, verbose: bool) -> int:
     if verbose:
         for selected in decided.modules:
             _log(f"module {selected.module.name}: {selected.reason}")
-    result = build.write(decided)
+    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
+    with working(f"packing {count} files by {decided.compressor}"):
+        result = build.write(decided)
     for note in result.notes:
         _log(note)
-    count = sum(isinstance(item.entry, File) for item in decided.plan.items())
     seconds = time.monotonic() - start
     _log(
         f"{printable(decided.output)}: {len(decided.modules)} modules, {count} files, "
@@ -346,7 +335,7 @@ def _write(decided: build.Build, start: float, verbose: bool) -> int:
 
 
 def _object(decided: build.Build, size: int | None) -> dict[str, object]:
-    """Return what docs/images.md describes; `size` of the image in bytes is None if none was written."""
+    """Return what docs/json.md describes; `size` of the image in bytes is None if none was written."""
     return {
         "image": printable(decided.output),
         "size": size,

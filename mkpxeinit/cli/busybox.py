@@ -9,9 +9,18 @@ from mkpxeinit import build, resources
 from mkpxeinit.busybox import OWN
 from mkpxeinit.busybox_build import COMPILER
 from mkpxeinit.busybox_build import build as build_busybox
-from mkpxeinit.cli.say import log
-from mkpxeinit.errors import ImageError, os_cause, printable
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import FILE, Checked, shown
+from mkpxeinit.cli.say import log, working
+from mkpxeinit.errors import ImageError, UsageError, os_cause, printable
 from mkpxeinit.image.output import replacing
+
+
+def _compiler(text: str) -> str:
+    """Return `text`, which make's own language has nothing to say about."""
+    if not text or any(not c.isprintable() or c.isspace() or c in "'\"`$\\;&|<>()#*" for c in text):
+        raise UsageError(f"{shown(text)} is not a program's name or path without blanks and quotes")
+    return text
 
 
 @click.command(
@@ -26,7 +35,7 @@ Examples:
 )
 @click.option(
     "--source",
-    type=click.Path(path_type=Path),
+    type=FILE,
     required=True,
     metavar="DIR|TARBALL",
     help="busybox' source, 1.30 or newer: its folder or its tar archive. It is only read.",
@@ -34,7 +43,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     default=OWN[0],
     show_default=True,
@@ -42,9 +51,11 @@ Examples:
 )
 @click.option(
     "--compiler",
+    type=Checked(_compiler),
     default=COMPILER,
     show_default=True,
     metavar="PROGRAM",
+    shell_complete=complete.words((COMPILER, "gcc", "cc")),
     help="C compiler, a name or a path without blanks.",
 )
 def command(source: Path, output: Path, compiler: str) -> None:
@@ -55,12 +66,9 @@ def command(source: Path, output: Path, compiler: str) -> None:
     (TMPDIR); what it says is on goes by the fragments of this package, and everything else is off. The same
     source and compiler give the same bytes. What was built is checked, but not run.
     """
-    if not compiler or any(not c.isprintable() or c.isspace() or c in "'\"`$\\;&|<>()#*" for c in compiler):
-        raise click.BadParameter(
-            "a program's name or path, without blanks and quotes", param_hint="--compiler"
-        )
     configs = resources.folder("busybox-configs")
-    built = build_busybox(source, configs, compiler, build.source_date(os.environ))
+    with working("compiling busybox"):
+        built = build_busybox(source, configs, compiler, build.source_date(os.environ))
     try:
         if output == OWN[0]:
             output.parent.mkdir(parents=True, exist_ok=True)

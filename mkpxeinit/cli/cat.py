@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import FILE, WORD
 from mkpxeinit.image.catalogue import Catalogue
 
 
@@ -19,8 +20,8 @@ Examples:
   mkpxeinit cat /boot/initrd.img init | less
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True, shell_complete=complete.PATHS)
+@click.argument("image", type=FILE)
+@click.argument("paths", type=WORD, metavar="PATH...", nargs=-1, required=True, shell_complete=complete.PATHS)
 def command(image: Path, paths: tuple[str, ...]) -> None:
     """Print the files PATH of IMAGE on stdout, one after another, as they are.
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 
 from mkpxeinit.check import Machine, Report, check
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import FILE, WORD
 from mkpxeinit.cli.say import warn
 from mkpxeinit.coverage import UNCOVERED, Finding, Lack
 from mkpxeinit.errors import UsageError, printable
@@ -26,17 +28,23 @@ Examples:
   mkpxeinit check --json pxeinit.img --hardware inventories/ | jq '.machines[] | select(.covered | not)'
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
-@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("image", type=FILE)
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=FILE)
 @click.option(
     "--hardware",
     multiple=True,
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="An inventory, one file a machine, in any form that build --hardware reads, or a folder of them; "
     "repeatable.",
 )
-@click.option("--kernel-release", metavar="RELEASE", help="Kernel to judge by, if the image has several.")
+@click.option(
+    "--kernel-release",
+    type=WORD,
+    metavar="RELEASE",
+    help="Kernel to judge by, if the image has several.",
+    shell_complete=complete.IMAGE_RELEASES,
+)
 @click.option("--no-firmware", is_flag=True, help="Ask for drivers alone: many cards work without firmware.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(
@@ -108,7 +116,7 @@ def _lacking(lacks: tuple[Lack, ...]) -> str:
 
 
 def _object(report: Report, image: Path) -> dict[str, object]:
-    """Return the report as docs/images.md describes it."""
+    """Return the report as docs/json.md describes it."""
     return {
         "image": printable(image),
         "release": report.release,

@@ -1,7 +1,8 @@
 """Completion in bash, zsh and fish: a short script asks the program itself what can come next.
 
 The scripts are ours, so that those of a package go with any click that it runs with. They hand over the
-words up to the cursor; the answer has a line for each value: kind, a tab, the value, a tab, its help.
+words up to the cursor, and all of them; the answer has a line for each value: kind, a tab, the value, a tab,
+its help.
 `file` and `dir` leave it to the shell. click's own part is the parsing (its "Shell Completion" chapter).
 """
 
@@ -33,7 +34,8 @@ _mkpxeinit() {
                 case $value in *=) compopt -o nospace ;; esac
                 ;;
         esac
-    done < <(COMP_TEXT="${COMP_LINE:0:COMP_POINT}" COMP_PART="$2" _MKPXEINIT_COMPLETE=bash_complete "$1")
+    done < <(COMP_TEXT="${COMP_LINE:0:COMP_POINT}" COMP_ALL="$COMP_LINE" COMP_PART="$2" \\
+        _MKPXEINIT_COMPLETE=bash_complete "$1")
 }
 complete -F _mkpxeinit mkpxeinit
 """
@@ -51,12 +53,16 @@ _mkpxeinit() {
                 if [[ $kind == dir ]]; then _path_files -/; else _path_files; fi
                 ;;
             *)
+                if [[ $value == *' '* ]]; then
+                    [[ $value == *= ]] && compadd -S '' -- "$value" || compadd -- "$value"
+                    continue
+                fi
                 value=${value//:/\\\\:}
                 if [[ $value == *= ]]; then open+=("$value:$help"); else plain+=("$value:$help"); fi
                 ;;
         esac
     done < <(COMP_WORDS="${(pj:\\n:)words[2,CURRENT-1]}" COMP_PART="${words[CURRENT]}" \\
-        _MKPXEINIT_COMPLETE=zsh_complete "${words[1]}")
+        COMP_ALL="${(pj:\\n:)words}" _MKPXEINIT_COMPLETE=zsh_complete "${words[1]}")
     (( $#plain )) && _describe -V mkpxeinit plain
     (( $#open )) && _describe -V mkpxeinit open -S ''
 }
@@ -67,6 +73,7 @@ _FISH = """\
 function __mkpxeinit
     set -l part (commandline -ct)
     for line in (env COMP_WORDS=(commandline -opc | string join \\n | string collect) COMP_PART=$part \\
+            COMP_ALL=(commandline -op | string join \\n | string collect) \\
             _MKPXEINIT_COMPLETE=fish_complete (commandline -opc)[1])
         set -l cells (string split \\t -- $line)
         switch $cells[1]
@@ -98,6 +105,7 @@ class _Words(ShellComplete):
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words after the program's name, and the one to complete."""
         words = os.environ.get("COMP_WORDS", "")
+        self.ctx_args["obj"] = tuple(os.environ.get("COMP_ALL", "").split("\n"))
         self.part = os.environ.get("COMP_PART", "")
         return words.split("\n")[self.skipped :] if words else [], self.part
 
@@ -109,9 +117,16 @@ class _Words(ShellComplete):
 
 
 class Zsh(_Words):
-    """zsh hands over its array `words` without the program's name."""
+    """zsh hands over its array `words` without the program's name, with quotes and all."""
 
     name = "zsh"
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """Return the words after the program's name, and the one to complete, without their quotes."""
+        words, part = super().get_completion_args()
+        self.part = _unquoted(part)
+        self.ctx_args["obj"] = tuple(map(_unquoted, self.ctx_args["obj"]))
+        return [_unquoted(each) for each in words], self.part
 
 
 class Fish(_Words):
@@ -129,6 +144,7 @@ class Bash(_Words):
     def get_completion_args(self) -> tuple[list[str], str]:
         """Return the words after the program's name, and the one to complete."""
         text = os.environ.get("COMP_TEXT", "")
+        self.ctx_args["obj"] = tuple(_split(os.environ.get("COMP_ALL", "")))
         words = _split(text)
         self.part = words.pop() if words and not text[-1:].isspace() else ""
         return words[1:], self.part
@@ -155,6 +171,11 @@ def _split(text: str) -> list[str]:
     except ValueError:  # a quote that is still open
         words.append(lexer.token)
     return words
+
+
+def _unquoted(word: str) -> str:
+    """Return a word as the shell reads it."""
+    return " ".join(_split(word))
 
 
 def register() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli.forms import FILE
 from mkpxeinit.cli.say import coloured
 from mkpxeinit.errors import printable
 from mkpxeinit.image.compare import Change, Comparison, Side, State, compare
@@ -24,8 +25,8 @@ Examples:
   mkpxeinit diff --json /boot/initrd.img.old /boot/initrd.img | jq .totals
 """,
 )
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
 @click.option("--across-releases", is_flag=True, help="Take the modules' folders of two kernels as one.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(old: Path, new: Path, across_releases: bool, as_json: bool) -> int:
@@ -107,7 +108,7 @@ def _pair(numbers: tuple[int, int]) -> str:
 
 
 def _object(found: Comparison) -> dict[str, object]:
-    """Return the comparison as docs/images.md describes it."""
+    """Return the comparison as docs/json.md describes it."""
     kinds = {kind: [c for c in found.changes if c.kind == kind] for kind in _SIGNS}
     return {
         "old": _side(found.old),

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from mkpxeinit.cli.forms import OneOf
 from mkpxeinit.cli.say import coloured, log, warn
 from mkpxeinit.doctor import Finding, Report, examine, this_host
 from mkpxeinit.doctor_needs import PARTS
@@ -21,16 +22,16 @@ Examples:
   mkpxeinit doctor serve --json | jq -r .install
 """,
 )
-@click.argument("parts", metavar="[VERB]...", nargs=-1, type=click.Choice(tuple(PARTS)))
+@click.argument("parts", metavar="[VERB]...", nargs=-1, type=OneOf(*PARTS))
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(parts: tuple[str, ...], as_json: bool) -> int:
     """Look for what VERB needs on this machine, and name the package that brings what is missing.
 
-    VERB is one of build, publish, serve, boot, prepare (with --chroot), busybox, verify-server; without one,
-    all of them. Packages are named for Debian, Fedora, openSUSE, Arch, Alpine and what is made of them.
+    VERB is one of build, publish, hook, serve, boot, prepare (with --chroot), busybox, verify-server; without
+    one, all of them. Packages are named for Debian, Fedora, openSUSE, Arch, Alpine and what is made of them.
     Nothing is installed or changed. Exit code 1 if something is missing that is needed for what was asked.
     """
-    report = examine(parts or tuple(PARTS), this_host())
+    report = examine(dict.fromkeys(parts) or tuple(PARTS), this_host())
     if as_json:
         click.echo(json.dumps({"healthy": report.healthy, **asdict(report)}, indent=2))
     else:

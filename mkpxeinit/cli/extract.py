@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, FILE, WORD
 from mkpxeinit.cli.say import warn
 from mkpxeinit.image.extract import extract
 
@@ -19,12 +20,12 @@ Examples:
   mkpxeinit extract /boot/initrd.img -C /tmp/image 'etc' '*/r8169.ko*'
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
-@click.argument("patterns", metavar="[PATTERN]...", nargs=-1, shell_complete=complete.PATHS)
+@click.argument("image", type=FILE)
+@click.argument("patterns", type=WORD, metavar="[PATTERN]...", nargs=-1, shell_complete=complete.PATHS)
 @click.option(
     "-C",
     "--directory",
-    type=click.Path(path_type=Path),
+    type=DIR,
     default=Path(),
     metavar="DIR",
     help="Folder to unpack into; made if it is missing. [default: the current folder]",

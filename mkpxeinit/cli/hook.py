@@ -8,8 +8,11 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli.forms import DIR, Group, OneOf
 from mkpxeinit.cli.hook_run import STATE, kept_by_default
 from mkpxeinit.cli.hook_run import command as running
+from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import HookError, SysrootError, printable
 from mkpxeinit.hooks import config as settings
 from mkpxeinit.hooks import scripts, standing, state
@@ -21,7 +24,7 @@ _HOST = Path("/")
 
 _ROOT = click.option(
     "--root",
-    type=click.Path(path_type=Path),
+    type=DIR,
     default=_HOST,
     metavar="DIR",
     help="The tree whose package manager is meant. [default: /, this machine]",
@@ -30,7 +33,7 @@ _KIND = click.option(
     "--kind",
     "kinds",
     multiple=True,
-    type=click.Choice(list(scripts.KINDS)),
+    type=OneOf(*scripts.KINDS),
     metavar="NAME",
     help=f"{', '.join(scripts.KINDS)}; repeatable. [default: those that the tree has a use for]",
 )
@@ -38,7 +41,7 @@ _KIND = click.option(
 
 @click.group(
     name="hook",
-    no_args_is_help=False,
+    cls=Group,
     short_help="Have images follow the kernels that a package manager installs.",
     epilog="""\b
 Examples:
@@ -50,11 +53,19 @@ Examples:
 def command() -> None:
     """Build and publish images when a package manager installs, upgrades or removes a kernel.
 
-    Which trees, which options and where to is said by /etc/mkpxeinit.toml: docs/hooks.md.
+    Which trees, which options and where to is said by /etc/mkpxeinit.toml: mkpxeinit.toml(5).
     """
 
 
-@command.command(short_help="Put the hooks' scripts into a tree.")
+@command.command(
+    short_help="Put the hooks' scripts into a tree.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook install                              (this machine's own package manager)
+  mkpxeinit hook install --root /netboot/pxeclient
+  mkpxeinit hook install --root DIR --kind kernel-install
+""",
+)
 @_ROOT
 @_KIND
 @click.option("--force", is_flag=True, help="Replace files in their places that are not ours.")
@@ -68,10 +79,17 @@ def install(root: Path, kinds: tuple[str, ...], force: bool) -> None:
     for each in scripts.install(sysroot, wanted, force):
         _log(f"{each.shown}: {'written' if each.state == 'absent' else 'replaced'}")
     for line in _lacking(sysroot):
-        _log(line)
+        warn(line)
 
 
-@command.command(short_help="Take the hooks' scripts out of a tree.")
+@command.command(
+    short_help="Take the hooks' scripts out of a tree.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook remove --root /netboot/pxeclient
+  mkpxeinit hook remove --root DIR --kind debian
+""",
+)
 @_ROOT
 @_KIND
 def remove(root: Path, kinds: tuple[str, ...]) -> None:
@@ -83,7 +101,14 @@ def remove(root: Path, kinds: tuple[str, ...]) -> None:
         _log(f"{each.shown}: removed{owned}")
 
 
-@command.command(short_help="Say which hooks are in place, what is open, which clients are behind.")
+@command.command(
+    short_help="Say which hooks are in place, what is open, which clients are behind.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook status
+  mkpxeinit hook status --root /netboot/pxeclient --json | jq .open
+""",
+)
 @_ROOT
 @_KIND
 @STATE
@@ -127,7 +152,7 @@ def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool)
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.when))
         click.echo(f"{'open':10} {when}: {failure}")
     for line in remarks:
-        _log(line)
+        warn(line)
     return 0 if ok else 1
 
 
@@ -175,10 +200,6 @@ def _lacking(sysroot: Sysroot, configured: HookConfig | None = None) -> list[str
     if not (configured or _configured(sysroot)).trees:
         remarks.append(
             f"{sysroot.show(settings.CONFIG)}: has no [[hook.tree]]: the hooks do nothing until it names "
-            "one; see docs/hooks.md"
+            "one; see mkpxeinit.toml(5)"
         )
     return remarks
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

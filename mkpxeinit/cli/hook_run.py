@@ -9,13 +9,17 @@ from pathlib import Path
 import click
 
 from mkpxeinit import cache
-from mkpxeinit.cli.build import parsed
-from mkpxeinit.errors import HookError, ServerError, UsageError, printable
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, FILE, Checked, Group
+from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import warn
+from mkpxeinit.errors import HookError, UsageError, printable
 from mkpxeinit.hooks import config as settings
 from mkpxeinit.hooks import run as work
 from mkpxeinit.hooks import state, transaction
 from mkpxeinit.hooks.config import HookConfig
 from mkpxeinit.hooks.state import Failure
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot import values
 from mkpxeinit.sysroot import Sysroot
 
@@ -23,7 +27,7 @@ FAIL_CODE = 10  # what the hook scripts take for "an error for the package manag
 STATE = click.option(
     "--state",
     "kept",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Where what is open is kept. "
     f"[default: {state.FILE}; for others than root in $XDG_STATE_HOME/mkpxeinit]",
@@ -39,12 +43,21 @@ class _Asked:
     state: Path
 
 
-@click.group(name="run", no_args_is_help=False, short_help="Do what a hook does.")
+@click.group(
+    name="run",
+    cls=Group,
+    short_help="Do what a hook does.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run update
+  mkpxeinit hook run --config site.toml add 6.1.0-56-amd64
+""",
+)
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
-    help=f"The configuration (docs/hooks.md). [default: {settings.CONFIG}]",
+    help=f"The configuration, mkpxeinit.toml(5). [default: {settings.CONFIG}]",
 )
 @click.option(
     "--as-hook",
@@ -67,28 +80,24 @@ def kept_by_default() -> Path:
     return state.default_file(os.environ, os.geteuid())
 
 
-def _release(text: str) -> str:
-    try:
-        return values.kernel_release(text)
-    except ServerError as error:
-        raise UsageError(str(error)) from error
-
-
-def _releases(context: click.Context, parameter: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(map(_release, given))
-
-
-_RELEASE = click.argument("release", callback=parsed(_release))
+_RELEASE = click.argument("release", type=Checked(values.kernel_release), shell_complete=complete.HOOKED)
 _VERBOSE = click.option(
     "-v", "--verbose", is_flag=True, help="Say more: also remarks that are the same each time."
 )
 
 
-@command.command(short_help="A kernel was installed: build its images.")
+@command.command(
+    short_help="A kernel was installed: build its images.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run add 6.1.0-56-amd64
+  mkpxeinit hook run --as-hook add 6.1.0-56-amd64     (as a package manager's hook calls it)
+""",
+)
 @_RELEASE
 @click.option(
     "--initrd",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Write an image for this machine's own boot entry, too (kernel-install's staging area).",
 )
@@ -99,7 +108,14 @@ def add(asked: _Asked, release: str, initrd: Path | None, verbose: bool) -> int:
     return _run(asked, work.Event("add", release), verbose, initrd=initrd)
 
 
-@command.command(name="remove", short_help="A kernel was removed: its images go.")
+@command.command(
+    name="remove",
+    short_help="A kernel was removed: its images go.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run remove 6.1.0-49-amd64
+""",
+)
 @_RELEASE
 @_VERBOSE
 @click.pass_obj
@@ -111,11 +127,25 @@ def remove_kernel(asked: _Asked, release: str, verbose: bool) -> int:
     return _run(asked, work.Event("remove", release), verbose)
 
 
-@command.command(short_help="Build again what is there, and what failed.")
-@click.argument("added", metavar="[RELEASE]...", nargs=-1, callback=_releases)
+@command.command(
+    short_help="Build again what is there, and what failed.",
+    epilog="""\b
+Examples:
+  mkpxeinit hook run update
+  mkpxeinit hook run update -v                        (also what is the same each time)
+  mkpxeinit hook run update --sysroot /netboot/pxeclient --wait
+""",
+)
+@click.argument(
+    "added",
+    metavar="[RELEASE]...",
+    nargs=-1,
+    type=Checked(values.kernel_release),
+    shell_complete=complete.HOOKED,
+)
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Only for the [[hook.tree]] with that sysroot.",
 )
@@ -206,12 +236,12 @@ def _chosen(found: HookConfig, sysroot: Path | None) -> HookConfig:
 def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
     """Say loudly what failed, and what is open from before."""
     for failure in outcome.failed:
-        _log(f"HOOK FAILED: {failure}")
+        warn(f"HOOK FAILED: {failure}")
     if outcome.failed:
-        _log("what was there before, if anything, is kept. When this is mended: mkpxeinit hook run update")
+        warn("what was there before, if anything, is kept. When this is mended: mkpxeinit hook run update")
     for failure in still:
         if failure not in outcome.open:
-            _log(f"still open from before: {failure}; mkpxeinit hook run update tries again")
+            warn(f"still open from before: {failure}; mkpxeinit hook run update tries again")
 
 
 def _to_syslog(failed: tuple[Failure, ...]) -> None:
@@ -224,16 +254,17 @@ def _to_syslog(failed: tuple[Failure, ...]) -> None:
 
 def _nothing(found: HookConfig, event: work.Event) -> None:
     if not found.trees:
-        raise HookError("no [[hook.tree]] in the configuration; docs/hooks.md says what it may be")
+        raise HookError("no [[hook.tree]] in the configuration; see mkpxeinit.toml(5)")
     if event.action == "add":
-        raise HookError(f"no tree of the configuration has a kernel {event.release}")
+        there = meant(event.release, work.releases(found))
+        raise HookError(f"no tree of the configuration has a kernel {event.release}{there}")
 
 
 def _kept(path: Path) -> tuple[Failure, ...]:
     try:
         return state.read(path)
     except HookError as error:
-        _log(f"{error}; going on without it")
+        warn(f"{error}; going on without it")
         return ()
 
 
@@ -247,9 +278,5 @@ def _keep(path: Path, outcome: work.Outcome) -> tuple[Failure, ...]:
             state.write(path, now)
             return now
     except Exception as error:
-        _log(f"what failed could not be kept: {work.cause_of(error)}")
+        warn(f"what failed could not be kept: {work.cause_of(error)}")
         return outcome.open
-
-
-def _log(text: str) -> None:
-    click.echo(f"mkpxeinit: {text}", err=True)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import click
 
+from mkpxeinit.cli.forms import FILE
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.image.read import Record, Segment, open_image, without_usr
 from mkpxeinit.kernel.index import module_name
@@ -23,7 +24,7 @@ Examples:
   mkpxeinit list --sizes pxeinit.img | head -n 30
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("image", type=FILE)
 @click.option(
     "-l", "--long", is_flag=True, help="Mode, links, owner, group, size, time (UTC) and target as well."
 )
@@ -69,7 +70,7 @@ def _line(record: Record) -> str:
 
 
 def _entry(record: Record) -> dict[str, object]:
-    """Return an entry as docs/images.md describes it; names that are not UTF-8 have surrogates."""
+    """Return an entry as docs/json.md describes it; names that are not UTF-8 have surrogates."""
     return {
         "path": str(record.path),
         "type": record.letter,

@@ -12,8 +12,9 @@ import click
 
 from mkpxeinit import __version__
 from mkpxeinit.cli import say
+from mkpxeinit.cli.forms import Group, with_quiet
 from mkpxeinit.errors import MkpxeinitError, UsageError, os_cause, printable
-from mkpxeinit.meant import close, meant
+from mkpxeinit.meant import close
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -41,20 +42,10 @@ _VERBS = {
 _COMPLETE = "_MKPXEINIT_COMPLETE"  # the shell that asks is in this variable: cli/completion.py
 
 
-def _quiet() -> click.Option:
-    """Return the option that all verbs have."""
-    return click.Option(
-        ["-q", "--quiet"],
-        is_flag=True,
-        expose_value=False,
-        is_eager=True,
-        callback=say.set_quiet,
-        help="Print nothing on stderr but warnings and errors.",
-    )
-
-
-class _Verbs(click.Group):
+class _Verbs(Group):
     """Verbs whose modules are imported only when they are used: `--help` stays quick."""
+
+    what = "verb"
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -63,16 +54,7 @@ class _Verbs(click.Group):
         if name not in _VERBS:
             return None
         command: click.Command = importlib.import_module(f"mkpxeinit.cli.{name.replace('-', '_')}").command
-        if all("--quiet" not in each.opts for each in command.params):
-            command.params.append(_quiet())
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _VERBS and not args[0].startswith("-"):
-            raise click.UsageError(f"no verb {printable(repr(args[0]))}{meant(args[0], _VERBS)}", ctx)
-        return super().resolve_command(ctx, args)
+        return with_quiet(command)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem
@@ -89,9 +71,8 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
-    no_args_is_help=False,
+    subcommand_metavar="VERB [ARGS]...",
     context_settings={"help_option_names": ["-h", "--help"]},
-    params=[_quiet()],
     epilog="""\b
 Examples:
   mkpxeinit doctor serve
@@ -102,6 +83,9 @@ Examples:
 @click.version_option(__version__, prog_name="mkpxeinit", message="%(prog)s %(version)s")
 def group() -> None:
     """Build initrds that boot diskless clients over the network, from an installed system tree."""
+
+
+with_quiet(group)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -122,7 +106,8 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(_no_option(error), 2)
     except click.UsageError as error:
         hint = f"; see {error.ctx.command_path} --help" if error.ctx else ""
-        return _fail(f"{error.format_message().rstrip('.')}{hint}", 2)
+        text = error.format_message()
+        return _fail(f"{text if text.endswith('..') else text.removesuffix('.')}{hint}", 2)
     except click.ClickException as error:
         return _fail(error.format_message(), 1)
     except UsageError as error:

@@ -7,14 +7,17 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, WORD
 from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import working
 from mkpxeinit.errors import UsageError, printable
 from mkpxeinit.prepare import prepare
-from mkpxeinit.prepare.catalogue import CHANGES, NAMES, choose
+from mkpxeinit.prepare.catalogue import CHANGES, choose
 from mkpxeinit.prepare.change import Change
 from mkpxeinit.prepare.prepare import Proposals
 from mkpxeinit.sysroot import Sysroot
 
+_REASONS = {change.name: change.reason for change in CHANGES}
 _WIDTH = max(len(change.name) for change in CHANGES)
 
 
@@ -29,21 +32,21 @@ Examples:
   mkpxeinit prepare --sysroot /netboot/pxeclient --undo
 """,
 )
-@click.option(
-    "--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The installed system, a folder."
-)
+@click.option("--sysroot", type=DIR, metavar="DIR", help="The installed system, a folder.")
 @click.option(
     "--only",
+    type=WORD,
     multiple=True,
     metavar="NAME",
-    shell_complete=complete.words(*NAMES),
+    shell_complete=complete.words(_REASONS),
     help="Make this change and no others; repeatable.",
 )
 @click.option(
     "--skip",
+    type=WORD,
     multiple=True,
     metavar="NAME",
-    shell_complete=complete.words(*NAMES),
+    shell_complete=complete.words(_REASONS),
     help="Do not make this change; repeatable.",
 )
 @click.option(
@@ -83,6 +86,8 @@ def command(
     if as_json and not listed:
         raise UsageError("--json is for --list")
     changes = choose(only, skip)
+    if not changes:
+        raise UsageError("--only and --skip leave no change")
     if sysroot is None:
         if not listed:
             raise UsageError("--sysroot is missing: the folder of the installed system")
@@ -95,12 +100,14 @@ def command(
         states = prepare.states(tree, changes)
         _print([(each.change.name, each.state, each.change.reason) for each in states], as_json)
     elif undo:
-        count = prepare.undo(tree, frozenset(change.name for change in changes), frozenset(skip), _log)
+        with working("putting back"):
+            count = prepare.undo(tree, frozenset(change.name for change in changes), frozenset(skip), _log)
         _log(f"{printable(sysroot)}: {'as it was' if count else 'nothing to undo'}")
     elif dry_run:
         _dry_run(tree, changes, chroot)
     else:
-        done = prepare.prepare(tree, changes, frozenset(skip), chroot, _log)
+        with working("preparing"):
+            done = prepare.prepare(tree, changes, frozenset(skip), chroot, _log)
         _report(tree, done, verbose)
 
 
@@ -115,7 +122,8 @@ def _print(rows: list[tuple[str, str | None, str]], as_json: bool) -> None:
 
 
 def _dry_run(tree: Sysroot, changes: tuple[Change, ...], chroot: bool) -> None:
-    proposals = prepare.propose(tree, changes, chroot)
+    with working("looking at the tree"):
+        proposals = prepare.propose(tree, changes, chroot)
     for line in prepare.preview(tree, proposals):
         click.echo(line)
     _notes(proposals)

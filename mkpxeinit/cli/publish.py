@@ -9,11 +9,12 @@ import click
 
 from mkpxeinit import build, parameters
 from mkpxeinit.cli import complete, publish_show
-from mkpxeinit.cli.build import GROUPS, GroupedCommand, chosen, parsed
+from mkpxeinit.cli.build import GROUPS, chosen
 from mkpxeinit.cli.build import command as build_command
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, GroupedCommand, OneOf, Whole
 from mkpxeinit.cli.say import log as _log
-from mkpxeinit.cli.say import warn
-from mkpxeinit.errors import PublishError, ServerError, UsageError, printable
+from mkpxeinit.cli.say import warn, working
+from mkpxeinit.errors import PublishError, UsageError, printable
 from mkpxeinit.netboot import description, generation, loaders, moves, publish, values
 from mkpxeinit.netboot.published import Published
 from mkpxeinit.netboot.site import Site
@@ -43,18 +44,6 @@ class _Publish(GroupedCommand):
     }
 
 
-def _value(check: Any) -> Any:
-    """Return `check`, a function of netboot.values, as one for options: it raises UsageError."""
-
-    def checked(text: str) -> str:
-        try:
-            return str(check(text))
-        except ServerError as error:
-            raise UsageError(str(error)) from error
-
-    return parsed(checked)
-
-
 def _with_building(command: click.Command) -> click.Command:
     command.params[:0] = _BUILDING
     return command
@@ -80,32 +69,33 @@ Examples:
 )
 @click.option(
     "--sysroot",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="The installed system: its kernel is published, with an image that is built for it. With --check, "
     "where the tree is now. [default: that of --config]",
 )
 @click.option(
     "--tftp-root",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="The folder that the TFTP server (or HTTP server) serves. [default: that of --config]",
 )
 @click.option(
     "--name",
     metavar="TREE",
-    callback=_value(values.name),
+    type=Checked(values.name),
+    shell_complete=complete.PUBLISHED,
     help="Name of the tree; several can be published side by side. [default: the folder's name]",
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
-    help="Description of the site (docs/server-config.md): tree, clients, groups, menu are taken from it.",
+    help="Description of the site, mkpxeinit.toml(5): tree, clients, groups, menu are taken from it.",
 )
 @click.option(
     "--image",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="Publish this image; none is built.",
 )
@@ -120,7 +110,8 @@ Examples:
 @click.option(
     "--group",
     metavar="NAME",
-    callback=_value(values.name),
+    type=Checked(values.name),
+    shell_complete=complete.GROUPS,
     help="A group of clients with a generation of its own: the new one, or that of --generation.",
 )
 @click.option(
@@ -128,26 +119,28 @@ Examples:
     "macs",
     multiple=True,
     metavar="ADDRESS",
-    callback=parsed(lambda text: _mac(text)),
+    type=Checked(values.mac),
     help="Put this client, by its hardware address, into --group; repeatable.",
 )
 @click.option("--default", is_flag=True, help="Clients of no group boot this tree. [default: the first one]")
 @click.option(
     "--timeout",
-    type=click.IntRange(0, 3600),
+    type=Whole(0, 3600),
     metavar="SECONDS",
     help="How long the loaders show their menu. [default: 0, no menu]",
 )
 @click.option(
     "--console",
     metavar="ttySN[,SPEED]",
-    callback=_value(values.console),
+    type=Checked(values.console),
+    shell_complete=complete.CONSOLES,
     help="Serial line on which the loaders speak too.",
 )
 @click.option("--list", "list_", is_flag=True, help="List the generations and who boots them.")
 @click.option("--json", "as_json", is_flag=True, help="With --list or --check: as one JSON object.")
 @click.option(
     "--rollback",
+    type=WORD,
     is_flag=False,
     flag_value="previous",
     metavar="[GENERATION]",
@@ -157,6 +150,7 @@ Examples:
 @click.option(
     "--generation",
     "chosen_generation",
+    type=WORD,
     metavar="GENERATION",
     shell_complete=complete.GENERATIONS,
     help="Switch to a generation that is there: for everybody, or for --group ('tree': that of everybody).",
@@ -164,12 +158,13 @@ Examples:
 @click.option(
     "--remove-group",
     metavar="NAME",
-    callback=_value(values.name),
+    type=Checked(values.name),
+    shell_complete=complete.GROUPS,
     help="Dissolve a group: its clients boot what everybody boots.",
 )
 @click.option(
     "--keep",
-    type=click.IntRange(1),
+    type=Whole(1),
     metavar="N",
     help="Remove generations but the newest N of each tree, those in use, the previous ones, and those used "
     "within the last 15 minutes. [default: remove none]",
@@ -179,7 +174,7 @@ Examples:
     "--loader",
     "wanted_loaders",
     multiple=True,
-    type=click.Choice(loaders.NAMES),
+    type=OneOf(*loaders.NAMES),
     metavar="NAME",
     help=f"Fail if this loader is not found: {', '.join(loaders.NAMES)}; repeatable. "
     "[default: take what is there]",
@@ -238,13 +233,6 @@ def _only(action: str, allowed: set[str]) -> None:
             raise UsageError(f"{each.opts[0]} means nothing with {action}")
 
 
-def _mac(text: str) -> str:
-    try:
-        return values.mac(text)
-    except ServerError as error:
-        raise UsageError(str(error)) from error
-
-
 def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:
     start = time.monotonic()
     if site is not None and given["append"]:
@@ -257,29 +245,28 @@ def _publish(tftp_root: Path, site: Site | None, given: dict[str, Any]) -> int:
     if tree is not None:
         options, more = _described(options, tree)
         told = {**more, **told}
-    outcome = publish.publish(
-        publish.Options(
-            tftp_root=tftp_root,
-            build=options,
-            tree=tree.name if tree else given["name"] or publish.tree_name(sysroot),
-            strict=given["strict"],
-            image=given["image"],
-            cmdline=given["append"],
-            told=told,
-            group=given["group"],
-            clients=given["macs"],
-            site=site,
-            default=given["default"],
-            timeout=given["timeout"],
-            console=given["console"],
-            keep=given["keep"],
-            loaders=given["wanted_loaders"],
-            update_loaders=given["update_loaders"],
-            take_over=given["take_over"],
-            allow_secrets=given["allow_secrets"],
-        ),
-        _log,
+    wanted = publish.Options(
+        tftp_root=tftp_root,
+        build=options,
+        tree=tree.name if tree else given["name"] or publish.tree_name(sysroot),
+        strict=given["strict"],
+        image=given["image"],
+        cmdline=given["append"],
+        told=told,
+        group=given["group"],
+        clients=given["macs"],
+        site=site,
+        default=given["default"],
+        timeout=given["timeout"],
+        console=given["console"],
+        keep=given["keep"],
+        loaders=given["wanted_loaders"],
+        update_loaders=given["update_loaders"],
+        take_over=given["take_over"],
+        allow_secrets=given["allow_secrets"],
     )
+    with working("publishing"):
+        outcome = publish.publish(wanted, _log)
     for option, text in (("--append", given["append"]), ("--cmdline", given["cmdline"])):
         for doubt in parameters.doubts(text):
             warn(f"{option}: {doubt}")
@@ -376,9 +363,10 @@ def _tree(state: Published, name: str | None) -> str:
     if name is not None:
         state.tree(name)
         return name
+    if not state.trees:
+        raise PublishError("nothing is published here; mkpxeinit publish --sysroot DIR does it")
     if len(state.trees) != 1:
-        known = ", ".join(state.trees) or "none"
-        raise PublishError(f"which tree? Published are: {known}; say so with --name")
+        raise PublishError(f"which tree? Published are: {', '.join(state.trees)}; say so with --name")
     return next(iter(state.trees))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from mkpxeinit.cli.say import log as _log
+from mkpxeinit.cli.say import working
 from mkpxeinit.errors import PublishError, printable
 from mkpxeinit.netboot import generation, published, served
 from mkpxeinit.netboot.generation import Manifest
@@ -54,7 +55,7 @@ def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _listed(state: Published, found: list[Manifest]) -> dict[str, Any]:
-    """Return what docs/publish.md describes."""
+    """Return what docs/json.md describes."""
     uses = state.uses()
     return {
         "default": state.default,
@@ -83,7 +84,8 @@ def _listed(state: Published, found: list[Manifest]) -> dict[str, Any]:
 
 def check(tftp_root: Path, sysroot: Path | None, name: str | None, as_json: bool) -> int:
     """Print what is wrong with what is served; return the exit code."""
-    report = served.check(tftp_root, sysroot, name)
+    with working("comparing"):
+        report = served.check(tftp_root, sysroot, name)
     if as_json:
         found = [{"where": f.where, "what": f.what, "remedy": f.remedy} for f in report.findings]
         names = [each.name for each in report.generations]

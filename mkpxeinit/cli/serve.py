@@ -10,6 +10,7 @@ import click
 
 from mkpxeinit.cli import complete
 from mkpxeinit.cli.build import cache_folder, cache_option, no_cache_option
+from mkpxeinit.cli.forms import DIR, FILE, Checked, OneOf, Whole, shown
 from mkpxeinit.cli.say import log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, serve, serve_nfs, serve_nginx, values
@@ -18,6 +19,16 @@ from mkpxeinit.netboot.publish import tree_name
 from mkpxeinit.netboot.serve_reports import Clients, Event
 from mkpxeinit.netboot.serve_site import Request
 from mkpxeinit.sysroot import Sysroot
+
+
+def _address(text: str) -> IPv4Interface:
+    try:
+        found = IPv4Interface(text)
+    except (AddressValueError, NetmaskValueError, ValueError):
+        raise UsageError(f"{shown(text)} is not ADDRESS/LENGTH") from None
+    if "/" not in text or found.network.prefixlen > 30 or found.ip in (found.network[0], found.network[-1]):
+        raise UsageError(f"{shown(text)} is not the address of a host with its network's length")
+    return found
 
 
 @click.command(
@@ -33,69 +44,80 @@ Examples:
 )
 @click.option(
     "--interface",
+    type=Checked(values.interface),
     required=True,
     metavar="NAME",
     shell_complete=complete.INTERFACES,
     help="The network of the clients.",
 )
-@click.option("--sysroot", type=click.Path(path_type=Path), metavar="DIR", help="The tree that they boot.")
+@click.option("--sysroot", type=DIR, metavar="DIR", help="The tree that they boot.")
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
-    help="Description of the site (docs/server-config.md): several trees, clients by their address.",
+    help="Description of the site, mkpxeinit.toml(5): several trees, clients by their address.",
 )
 @click.option(
     "--address",
+    type=Checked(_address),
     metavar="ADDRESS/LENGTH",
     help="Give the interface this address for as long as it takes. [default: the one that it has]",
 )
 @click.option(
     "--range",
     "addresses",
+    type=Checked(values.span),
     metavar="FIRST-LAST",
     help="Addresses for clients. [default: the half of the network without ours]",
 )
-@click.option(
-    "--image", type=click.Path(path_type=Path), metavar="FILE", help="Serve this image; none is built."
-)
+@click.option("--image", type=FILE, metavar="FILE", help="Serve this image; none is built.")
 @cache_option
 @no_cache_option
 @click.option(
     "--published",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Serve this TFTP root, which `mkpxeinit publish` has filled, as it is. [default: a private one]",
 )
 @click.option(
-    "--mode", metavar="MODE", help="How the root becomes writable: farm (default), overlay, ro, rw."
+    "--mode",
+    type=OneOf(*values.MODES),
+    metavar="MODE",
+    help="How the root becomes writable: farm (default), overlay, ro, rw.",
 )
 @click.option(
     "--append",
+    type=Checked(values.cmdline),
     metavar="PARAMETERS",
     shell_complete=complete.PARAMETERS,
     help="Further kernel parameters.",
 )
-@click.option("--console", metavar="ttySN[,SPEED]", help="Serial line for the loaders and the kernel.")
+@click.option(
+    "--console",
+    type=Checked(values.console),
+    metavar="ttySN[,SPEED]",
+    help="Serial line for the loaders and the kernel.",
+    shell_complete=complete.CONSOLES,
+)
 @click.option("--proxy", is_flag=True, help="Leave addresses to the DHCP server that is there.")
 @click.option("--anyway", is_flag=True, help="Serve although another DHCP server answers.")
 @click.option(
     "--nfs",
-    type=click.Choice(serve_nfs.KINDS),
+    type=OneOf(*serve_nfs.KINDS),
     default="auto",
     show_default=True,
     help="Which NFS server; auto: the kernel's if it is there.",
 )
 @click.option(
     "--http",
-    type=click.Choice(serve_nginx.KINDS),
+    type=OneOf(*serve_nginx.KINDS),
     default="auto",
     show_default=True,
     help="Which HTTP server; auto: nginx if it is installed, else one of mkpxeinit's own in Python.",
 )
 @click.option(
     "--http-port",
-    type=click.IntRange(0, 65535),
+    type=Whole(0, 65535),
     default=80,
     show_default=True,
     metavar="PORT",
@@ -104,7 +126,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="What clients do as JSON, one object a line.")
 @click.option(
     "--report-port",
-    type=click.IntRange(1, 65535),
+    type=Whole(1, 65535),
     default=5140,
     show_default=True,
     metavar="PORT",
@@ -114,8 +136,8 @@ def command(
     interface: str,
     sysroot: Path | None,
     config: Path | None,
-    address: str | None,
-    addresses: str | None,
+    address: IPv4Interface | None,
+    addresses: tuple[IPv4Address, IPv4Address] | None,
     image: Path | None,
     cache: Path | None,
     no_cache: bool,
@@ -147,20 +169,20 @@ def command(
         site = description.read(config) if config is not None else None
         tree = _tree(sysroot, mode, append) if sysroot is not None else None
         request = Request(
-            interface=values.interface(interface),
+            interface=interface,
             tree=tree,
             site=site,
             image=image,
             published=published,
-            address=_address(address) if address else None,
-            addresses=_range(addresses) if addresses else None,
+            address=address,
+            addresses=addresses,
             proxy=site.proxy if site is not None else proxy,
             anyway=anyway,
             nfs=nfs,
             http=http,
             http_port=http_port,
             report_port=report_port,
-            console=values.console(console) if console else None,
+            console=console,
             cache=cache_folder(cache, no_cache),
         )
     except ServerError as error:
@@ -188,26 +210,9 @@ def _tree(sysroot: Path, mode: str | None, append: str | None) -> Tree:
     return Tree(
         tree_name(sysroot),
         path,
-        mode=values.mode(mode) if mode else "farm",
-        cmdline=values.cmdline(append) if append else "",
+        mode=mode or "farm",
+        cmdline=append or "",
     )
-
-
-def _address(text: str) -> IPv4Interface:
-    try:
-        found = IPv4Interface(text)
-    except (AddressValueError, NetmaskValueError, ValueError):
-        raise ServerError(f"--address: {text!r} is not ADDRESS/LENGTH") from None
-    if "/" not in text or found.network.prefixlen > 30 or found.ip in (found.network[0], found.network[-1]):
-        raise ServerError(f"--address: {text!r} is not the address of a host with its network's length")
-    return found
-
-
-def _range(text: str) -> tuple[IPv4Address, IPv4Address]:
-    try:
-        return values.span(text)
-    except ServerError as error:
-        raise ServerError(f"--range: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import DIR, FILE, WORD, Checked, OneOf
 from mkpxeinit.cli.say import log as _log
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.netboot import description, place, published, values, writers
@@ -15,31 +17,31 @@ from mkpxeinit.netboot.parts import Subnet, Tree
 from mkpxeinit.netboot.site import Site
 
 CONFIG = Path("/etc/mkpxeinit.toml")
+_NFS_OPTIONS = (
+    "vers=3",
+    "vers=4.0",
+    "vers=4.1",
+    "vers=4.2",
+    "nconnect=4",
+    "rsize=1048576",
+    "nolock",
+    "proto=tcp",
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _Checked(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A value that one of the description's own checks accepts."""
-
-    def __init__(self, name: str, check: Callable[[str], object]) -> None:
-        self.name = name
-        self._check = check
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> object:
-        """Return what the check makes of `value`."""
-        try:
-            return self._check(value) if isinstance(value, str) else value
-        except ServerError as error:
-            self.fail(str(error), param, ctx)
-
-
 def _simple(
-    name: str, check: Callable[[str], object], metavar: str, text: str
+    name: str,
+    check: Callable[[str], object],
+    metavar: str,
+    text: str,
+    completer: complete.Completer | None = None,
 ) -> Callable[[_Command], _Command]:
     """Return an option of the simple case."""
-    kind = _Checked(metavar.lower(), check)
-    return click.option(f"--{name}", type=kind, metavar=metavar, help=text)
+    return click.option(
+        f"--{name}", type=Checked(check), metavar=metavar, help=text, shell_complete=completer
+    )
 
 
 @click.command(
@@ -55,36 +57,60 @@ Examples:
 )
 @click.option(
     "--config",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
-    help=f"The description (docs/server-config.md). [default: {CONFIG}]",
+    help=f"The description, mkpxeinit.toml(5). [default: {CONFIG}]",
 )
 @_simple("server", values.address, "ADDRESS", "Without a description: this server's address.")
-@_simple("tree", values.path, "PATH", "The tree that all clients boot, as NFS exports it.")
+@_simple("tree", values.path, "PATH", "The tree that all clients boot, as NFS exports it.", complete.folders)
 @_simple("subnet", values.network, "NETWORK/LENGTH", "The network of the clients.")
 @_simple("range", values.span, "FIRST-LAST", "Addresses for any client.")
 @_simple("router", values.address, "ADDRESS", "The router of the clients.")
-@_simple("interface", values.interface, "NAME", "The interface that DHCP is served on.")
-@_simple("tftp-root", values.path, "PATH", "The TFTP server's folder. [default: /srv/tftp]")
+@_simple("interface", values.interface, "NAME", "The interface that DHCP is served on.", complete.INTERFACES)
+@_simple(
+    "tftp-root",
+    values.path,
+    "PATH",
+    "The TFTP server's folder. [default: /srv/tftp]",
+    complete.folders,
+)
 @_simple("http-url", values.url, "URL", "Where that folder is served by HTTP; without it, no HTTP boot.")
 @_simple("domain", values.host_name, "NAME", "The clients' domain.")
 @click.option(
     "--dns",
-    type=_Checked("address", values.address),
+    type=Checked(values.address),
     multiple=True,
     metavar="ADDRESS",
     help="A DNS server of the clients; repeatable.",
 )
-@_simple("mode", values.mode, "MODE", "How the root becomes writable: farm (default), overlay, ro, rw.")
-@_simple("nfs-options", values.mount_options, "OPTIONS", "Mount options, as in nfs(5).")
-@_simple("cmdline", values.cmdline, "PARAMETERS", "Further kernel parameters.")
+@click.option(
+    "--mode",
+    type=OneOf(*values.MODES),
+    metavar="MODE",
+    help="How the root becomes writable: farm (default), overlay, ro, rw.",
+)
+@_simple(
+    "nfs-options",
+    values.mount_options,
+    "OPTIONS",
+    "Mount options, as in nfs(5).",
+    complete.commas(_NFS_OPTIONS),
+)
+@_simple("cmdline", values.cmdline, "PARAMETERS", "Further kernel parameters.", complete.PARAMETERS)
 @click.option("--proxy", is_flag=True, help="Beside another DHCP server, which gives the addresses.")
-@click.option("--only", multiple=True, metavar="NAME,...", help="Write these and nothing else; repeatable.")
+@click.option(
+    "--only",
+    type=WORD,
+    multiple=True,
+    metavar="NAME,...",
+    help="Write these and nothing else; repeatable.",
+    shell_complete=complete.commas({each.name: each.about for each in writers.WRITERS}),
+)
 @click.option("--list", "as_list", is_flag=True, help="List what can be written.")
 @click.option("--json", "as_json", is_flag=True, help="With --list: as one JSON list.")
 @click.option(
     "--output",
-    type=click.Path(path_type=Path),
+    type=DIR,
     metavar="DIR",
     help="Write files with their usual places below DIR (`/`: in place). [default: print them]",
 )

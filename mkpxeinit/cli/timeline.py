@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mkpxeinit.cli.forms import FILE
 from mkpxeinit.image.output import replacing
 from mkpxeinit.timeline import Timeline, read_state, svg
 
@@ -20,11 +21,11 @@ Examples:
   mkpxeinit boot IMAGE --sysroot DIR --timeline boot.svg     (the same of a boot in QEMU, from power-on)
 """,
 )
-@click.argument("state", type=click.Path(path_type=Path))
+@click.argument("state", type=FILE)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     metavar="FILE",
     help="The plot, an SVG. [default: ./STATE.svg]",
 )

@@ -2,16 +2,17 @@
 
 import json
 from dataclasses import asdict
+from uuid import UUID
 
 import click
 
 from mkpxeinit.cli import complete
-from mkpxeinit.cli.say import coloured, shows_progress, warn
+from mkpxeinit.cli.forms import WORD, Checked, OneOf, Seconds
+from mkpxeinit.cli.say import aside, coloured, warn, working
 from mkpxeinit.errors import UsageError
 from mkpxeinit.netboot.probe.dhcp_codec import ARCHITECTURES
 from mkpxeinit.netboot.probe.finding import Finding, Findings, Verdict
 from mkpxeinit.netboot.probe.verify import Request, Verification, read_address, read_mac, read_uuid
-from mkpxeinit.netboot.probe.wire import ProbeError
 
 # How a line begins on a terminal.
 _COLOURS = {Verdict.OK: "green", Verdict.NOTE: "blue", Verdict.WARN: "yellow", Verdict.BAD: "red"}
@@ -30,13 +31,20 @@ Examples:
 )
 @click.option(
     "--interface",
+    type=WORD,
     metavar="NAME",
     shell_complete=complete.INTERFACES,
     help="Ask DHCP on this interface, and go on with what it says.",
 )
-@click.option("--mac", metavar="ADDRESS", help="Ask as this client. [default: the interface's own address]")
+@click.option(
+    "--mac",
+    type=Checked(read_mac),
+    metavar="ADDRESS",
+    help="Ask as this client. [default: the interface's own address]",
+)
 @click.option(
     "--uuid",
+    type=Checked(read_uuid),
     metavar="UUID",
     help="And by this UUID (option 97): the name of the file that pxelinux looks for first.",
 )
@@ -44,23 +52,39 @@ Examples:
     "--arch",
     "architectures",
     multiple=True,
-    type=click.Choice(_KINDS),
+    type=OneOf(*_KINDS),
     help="A kind of client that must be able to boot; repeatable. [default: at least one of them all]",
 )
-@click.option("--server", metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server.")
 @click.option(
-    "--file", "files", multiple=True, metavar="NAME", help="Its boot file, or a URL of http; repeatable."
+    "--server", type=Checked(read_address), metavar="ADDRESS", help="Leave DHCP out: the TFTP and NFS server."
 )
 @click.option(
-    "--root-path", metavar="[SERVER:]/PATH[,OPTIONS]", help="The root, instead of what DHCP's option 17 says."
+    "--file",
+    "files",
+    type=WORD,
+    multiple=True,
+    metavar="NAME",
+    help="Its boot file, or a URL of http; repeatable.",
 )
 @click.option(
-    "--dns", multiple=True, metavar="ADDRESS", help="A DNS server, instead of those of DHCP; repeatable."
+    "--root-path",
+    type=WORD,
+    metavar="[SERVER:]/PATH[,OPTIONS]",
+    help="The root, instead of what DHCP's option 17 says.",
 )
-@click.option("--init", metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]")
+@click.option(
+    "--dns",
+    type=Checked(read_address),
+    multiple=True,
+    metavar="ADDRESS",
+    help="A DNS server, instead of those of DHCP; repeatable.",
+)
+@click.option(
+    "--init", type=WORD, metavar="PATH", help="The tree's init. [default: init= of the loader, or /sbin/init]"
+)
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.5, 120),
+    type=Seconds(0.5, 120),
     default=5.0,
     show_default=True,
     metavar="SECONDS",
@@ -68,7 +92,7 @@ Examples:
 )
 @click.option(
     "--file-timeout",
-    type=click.FloatRange(1, 3600),
+    type=Seconds(1, 3600),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
@@ -77,8 +101,8 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON object.")
 def command(
     interface: str | None,
-    mac: str | None,
-    uuid: str | None,
+    mac: bytes | None,
+    uuid: UUID | None,
     architectures: tuple[str, ...],
     server: str | None,
     files: tuple[str, ...],
@@ -95,24 +119,22 @@ def command(
     source ports. Exit code 1 if something would keep a client from booting.
     """
     _check_usage(interface, server, architectures, files, root_path)
-    try:
-        request = Request(
-            interface=interface,
-            mac=read_mac(mac) if mac is not None else None,
-            uuid=read_uuid(uuid) if uuid is not None else None,
-            architectures=architectures,
-            server=read_address(server) if server is not None else None,
-            files=files,
-            root_path=root_path,
-            dns=tuple(read_address(each) for each in dns),
-            init=init,
-            wait=timeout,
-            whole=file_timeout,
-        )
-    except ProbeError as error:
-        raise UsageError(str(error)) from error
+    request = Request(
+        interface=interface,
+        mac=mac,
+        uuid=uuid,
+        architectures=architectures,
+        server=server,
+        files=files,
+        root_path=root_path,
+        dns=dns,
+        init=init,
+        wait=timeout,
+        whole=file_timeout,
+    )
     findings = Findings(None if as_json else _print)
-    Verification(request, findings, _Progress() if shows_progress() else None).run()
+    with working("asking") as line:
+        Verification(request, findings, lambda name, size: line.on(f"{name}, {size >> 20} MB")).run()
     if as_json:
         found = [asdict(each) for each in findings.all]
         click.echo(json.dumps({"good": findings.good, "findings": found}, indent=2))
@@ -143,22 +165,8 @@ def _check_usage(
 
 def _print(found: Finding) -> None:
     """Print a finding, and how to mend it on a line of its own."""
-    if shows_progress():
-        click.echo("\r\033[K", nl=False, err=True)
     verdict = coloured(f"{found.verdict:<4}", _COLOURS[found.verdict])
-    click.echo(f"{verdict}  {found.part:<6}  {found.subject}: {found.text}")
-    if found.remedy:
-        click.echo(f"              -> {found.remedy}")
-
-
-class _Progress:
-    """Shows on a terminal how much of a file has come."""
-
-    def __init__(self) -> None:
-        self._shown = -1
-
-    def __call__(self, name: str, size: int) -> None:
-        """Say it for each megabyte."""
-        if size >> 20 != self._shown:
-            self._shown = size >> 20
-            click.echo(f"\r\033[K{name}: {size >> 20} MB", nl=False, err=True)
+    with aside():
+        click.echo(f"{verdict}  {found.part:<6}  {found.subject}: {found.text}")
+        if found.remedy:
+            click.echo(f"              -> {found.remedy}")

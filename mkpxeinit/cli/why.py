@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mkpxeinit.cli import complete
+from mkpxeinit.cli.forms import FILE, WORD
 from mkpxeinit.cli.say import warn
 from mkpxeinit.errors import ImageError, UsageError, printable
 from mkpxeinit.image.why import Answer, Explained
@@ -24,8 +25,8 @@ Examples:
   mkpxeinit why --all pxeinit.img | grep 'softdep of'
 """,
 )
-@click.argument("image", type=click.Path(path_type=Path))
-@click.argument("names", metavar="[PATH-OR-NAME]...", nargs=-1, shell_complete=complete.NAMES)
+@click.argument("image", type=FILE)
+@click.argument("names", type=WORD, metavar="[PATH-OR-NAME]...", nargs=-1, shell_complete=complete.NAMES)
 @click.option("--all", "everything", is_flag=True, help="The reason of each entry, sorted by path.")
 @click.option("--json", "as_json", is_flag=True, help="The same as one JSON list.")
 def command(image: Path, names: tuple[str, ...], everything: bool, as_json: bool) -> None:

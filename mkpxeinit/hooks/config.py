@@ -8,6 +8,7 @@ from mkpxeinit import build
 from mkpxeinit.dropins import DEFAULT as DROP_INS
 from mkpxeinit.errors import ServerError, UsageError, printable
 from mkpxeinit.image.compress import Compressor
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot import description, publish, table, values
 from mkpxeinit.netboot.parts import BuildOptions
 from mkpxeinit.netboot.site import Site
@@ -81,7 +82,7 @@ def read(path: Path, cache: Path | None = None) -> HookConfig:
 
 def _policy(text: str) -> str:
     if text not in FAILURES:
-        raise ServerError(f"{text!r} is not one of {', '.join(FAILURES)}")
+        raise ServerError(f"there is no {text!r}{meant(text, FAILURES)}")
     return text
 
 

@@ -173,6 +173,31 @@ def _has_vmlinuz(sysroot: Sysroot, release: str) -> bool:
     return True
 
 
+def releases(config: HookConfig) -> tuple[str, ...]:
+    """Return the kernel releases of all trees, each once; a tree that cannot be read has none."""
+    found: dict[str, None] = {}
+    for tree in config.trees:
+        try:
+            found |= dict.fromkeys(find_releases(Sysroot.open(tree.build.sysroot)))
+        except (MkpxeinitError, OSError):
+            continue
+    return tuple(found)
+
+
+def imaged(config: HookConfig) -> tuple[str, ...]:
+    """Return the kernel releases of which there are images in the trees' folders, each once."""
+    before, after = image_name("/").split("/")
+    found: dict[str, None] = {}
+    for tree in config.trees:
+        try:
+            folder = image_folder(tree, Sysroot.open(tree.build.sysroot))
+            names = sorted(each.name for each in folder.glob(image_name("*"))) if folder else []
+        except (MkpxeinitError, OSError):
+            continue
+        found |= dict.fromkeys(name.removeprefix(before).removesuffix(after) for name in names)
+    return tuple(found)
+
+
 def _add(tree: HookTree, release: str, say: Voice) -> bool:
     """Make what `release` needs; return False if the tree has no such kernel."""
     sysroot = Sysroot.open(tree.build.sysroot)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any, Protocol
 
-from mkpxeinit.errors import KernelError, UsageError
+from mkpxeinit.errors import KernelError, UsageError, printable
+from mkpxeinit.meant import meant
 
 # Name: option of the kernel, levels, the default one: measured in docs/decisions/0016-compression.md.
 # Beyond 19 the client would need 128 MB to unpack.
@@ -47,7 +48,8 @@ class Compressor:
         """Return what `NAME[:LEVEL]` means; UsageError if that is no compressor or level."""
         match = re.fullmatch(r"([a-z]+)(?::([0-9]{1,3}))?", text)
         if match is None or match[1] not in _KINDS:
-            raise UsageError(f"compressor {text!r} is not one of: {', '.join(_KINDS)}, with :LEVEL")
+            there = meant(text.partition(":")[0], _KINDS)
+            raise UsageError(f"{printable(repr(text))} is no compressor (NAME[:LEVEL]){there}")
         _, levels, default = _KINDS[match[1]]
         if match[2] is None:
             return cls(match[1], default)

@@ -45,7 +45,8 @@ def extract(image: Path, folder: Path, patterns: Sequence[str]) -> Iterator[str]
 
     yield from extract_those(image, folder, wanted)
     if patterns and not taken:
-        raise ImageError(f"{printable(image)}: nothing in it matches; see mkpxeinit list")
+        asked = ", ".join(map(printable, patterns))
+        raise ImageError(f"{printable(image)}: nothing in it matches {asked}; see mkpxeinit list")
 
 
 def extract_those(image: Path, folder: Path, wanted: Callable[[Record], bool]) -> Iterator[str]:
@@ -53,6 +54,8 @@ def extract_those(image: Path, folder: Path, wanted: Callable[[Record], bool]) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise ImageError(f"{printable(folder)}: not a folder; choose another one to unpack into") from error
     except OSError as error:
         raise ImageError(f"{printable(folder)}: cannot write there: {os_cause(error)}") from error
     try:

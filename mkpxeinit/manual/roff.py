@@ -1,5 +1,6 @@
 """Text in the markup of man(7), as groff and mandoc both read it without a warning."""
 
+import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
@@ -18,6 +19,21 @@ def escape(text: str, *, code: bool = False) -> str:
     """Return `text` for the inside of a line; in `code` each character is what is typed."""
     special = _SPECIAL if code else {"\\": r"\e"}
     return "".join(special.get(c, c if c.isascii() else rf"\[u{ord(c):04X}]") for c in text)
+
+
+# What is typed, in running text: words in backticks, pages of the manual, options.
+_TYPED = re.compile(r"`([^`]+)`|(?<![\w.-])([a-z][\w.-]*)(\([1-9]\))|(?<![\w-])(--?[A-Za-z][\w-]*)")
+
+
+def prose(text: str) -> str:
+    """Return running text in which what is typed is bold, and its hyphens are those of the keyboard."""
+    parts: list[str] = []
+    at = 0
+    for match in _TYPED.finditer(text):
+        typed, page, number, option = match.groups()
+        parts += (escape(text[at : match.start()]), bold(typed or page or option), number or "")
+        at = match.end()
+    return "".join((*parts, escape(text[at:])))
 
 
 def bold(text: str) -> str:
@@ -48,8 +64,17 @@ def code(lines: Iterable[str]) -> list[str]:
 
 
 def section(title: str) -> str:
-    """Return the heading of a section."""
-    return f'.SH "{escape(title.upper())}"'
+    """Return the heading of a section; words in backticks are typed, and stay as they are."""
+    pieces = re.split(r"`([^`]+)`", title)
+    told = "".join(
+        escape(each, code=True) if number % 2 else escape(each.upper()) for number, each in enumerate(pieces)
+    )
+    return f'.SH "{told}"'
+
+
+def subsection(title: str) -> str:
+    """Return the heading of a part of a section."""
+    return f'.SS "{escape(title.replace("`", ""), code=True)}"'
 
 
 def tagged(tag: str, paragraphs: Iterable[str]) -> list[str]:
@@ -62,12 +87,11 @@ def tagged(tag: str, paragraphs: Iterable[str]) -> list[str]:
 
 
 def document(name: str, number: int, date: str, version: str, body: Iterable[str]) -> str:
-    """Return the whole page; `date` is YYYY-MM-DD."""
-    head = f'.TH "{escape(name.upper(), code=True)}" "{number}" "{date}" "mkpxeinit {version}" "mkpxeinit"'
-    return (
-        "\n".join((r".\" Written by python -m mkpxeinit.manual; edit its sources.", head, *_tidied(body)))
-        + "\n"
-    )
+    """Return the whole page; `date` is YYYY-MM-DD. Names are not hyphenated, and lines not stretched."""
+    title = escape(name.upper(), code=True)
+    head = f'.TH "{title}" "{number}" "{date}" "mkpxeinit {version}" "mkpxeinit manual"'
+    first = r".\" Written by python -m mkpxeinit.manual; edit its sources."
+    return "\n".join((first, head, ".nh", ".ad l", *_tidied(body))) + "\n"
 
 
 def _tidied(lines: Iterable[str]) -> Iterator[str]:

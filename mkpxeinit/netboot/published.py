@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from mkpxeinit.errors import PublishError, ServerError, os_cause
+from mkpxeinit.meant import meant
 from mkpxeinit.netboot import values
 from mkpxeinit.netboot.generation import FOLDER, damaged, number, split_name, string
 from mkpxeinit.netboot.tftproot import TftpRoot
@@ -73,15 +74,14 @@ class Published:
     def tree(self, name: str) -> TreeState:
         """Return the tree `name`; PublishError with those that there are if it was never published."""
         if name not in self.trees:
-            known = ", ".join(self.trees) or "none"
-            raise PublishError(f"no tree {name!r} is published here; there are: {known}")
+            raise PublishError(f"no tree {name!r} is published here{meant(name, self.trees)}")
         return self.trees[name]
 
     def group(self, name: str) -> GroupState:
         """Return the group `name`; PublishError with those that there are if there is none such."""
         if name not in self.groups:
-            known = ", ".join(self.groups) or "none"
-            raise PublishError(f"no group {name!r} here; there are: {known}; --group NAME --mac makes one")
+            there = meant(name, self.groups)
+            raise PublishError(f"no group {name!r} here{there}; --group NAME --mac makes one")
         return self.groups[name]
 
     def generation_of(self, slot: Slot) -> str:

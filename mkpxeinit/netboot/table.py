@@ -131,7 +131,7 @@ def read(path: Path) -> Table:
         data = read_regular(path.resolve(), MAX_FILE)
     except (OSError, RuntimeError) as error:
         cause = os_cause(error) if isinstance(error, OSError) and error.errno else str(error)
-        raise ServerError(f"{shown}: {cause}; docs/server-config.md says what a description is") from error
+        raise ServerError(f"{shown}: {cause}; mkpxeinit.toml(5) says what a description is") from error
     if max(map(len, data.split(b"\n"))) > MAX_LINE:
         raise ServerError(
             f"{shown}: has a line of more than {MAX_LINE} bytes; lists may go over several lines"

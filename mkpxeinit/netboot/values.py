@@ -9,6 +9,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, NetmaskValueE
 from pathlib import PurePosixPath
 
 from mkpxeinit.errors import ServerError, printable
+from mkpxeinit.meant import meant
 
 MAX_CMDLINE = 2047  # bytes; COMMAND_LINE_SIZE is 2048 on x86 and arm64, with the zero at its end
 MAX_PATH = 255  # bytes; what an option of DHCP holds at most
@@ -171,7 +172,7 @@ def word(text: str) -> str:
 def mode(text: str) -> str:
     """Return how the client's root becomes writable."""
     if text not in MODES:
-        raise _wrong(text, f"one of {', '.join(MODES)}")
+        raise ServerError(f"there is no mode {printable(text)!r}{meant(text, MODES)}")
     return text
 
 

@@ -66,7 +66,7 @@ def run(tmp_path: Path, forked: Forked) -> Run:
         fresh: bool = False,
     ) -> Done:
         environment = ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path / "xdg")} | dict(env or {})
-        if arguments[:2] == ("hook", "run"):  # not this machine's own
+        if arguments[:2] == ("hook", "run") and len(arguments) > 2:  # not this machine's own
             arguments = ("hook", "run", "--state", tmp_path / STATE, *arguments[2:])
         words = [*prefix, command(), *map(str, arguments)]
         alone = threading.current_thread() is threading.main_thread()

@@ -150,6 +150,7 @@ def test_version_loads_little(run: Run) -> None:
     loaded = subprocess.run([python, "-c", script], capture_output=True, check=True, text=True).stderr.split()
     assert {"libarchive", "zstandard", "elftools", "mkpxeinit.build"}.isdisjoint(loaded)
     assert [name for name in loaded if name.startswith("mkpxeinit.cli.")] == [
+        "mkpxeinit.cli.forms",
         "mkpxeinit.cli.main",
         "mkpxeinit.cli.say",
     ]
@@ -204,7 +205,7 @@ def test_help_has_every_option_once(run: Run) -> None:
         "--compressor",
     }  # fmt: skip
     headings = re.findall(r"^(\S.*):$", text, re.MULTILINE)
-    assert [each.partition(" (")[0] for each in headings] == [
+    assert [each.partition(", ")[0] for each in headings] == [
         "Tree and image",
         "What the clients have",
         "More in the image",

@@ -7,22 +7,25 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from mkpxeinit.cli.completion import NAMES, SCRIPTS
-from tests.cli.conftest import command
+from mkpxeinit.cli.main import group
+from tests.cli.conftest import Run, command
 from tests.unit.small import RELEASE, make_tree
 
 SECONDS = 60.0
 Complete = Callable[[str], list[str]]
+Asked = Callable[..., list[str]]
 
 # What readline does at Tab, done by hand: the function is called with the words, its answer printed.
 _BASH = r"""
 . "$1"
-COMP_LINE=$2 COMP_POINT=${#2} COMP_KEY=9 COMP_TYPE=9
+COMP_LINE=$2$4 COMP_POINT=${#2} COMP_KEY=9 COMP_TYPE=9
 options=
 compopt() { options="$options $*"; }
 # As readline takes a line apart: at blanks, and at = and : which are words of their own.
@@ -61,8 +64,8 @@ def environment(here: Path) -> dict[str, str]:
     }
 
 
-def bash(here: Path, line: str) -> list[str]:
-    words = ["bash", "--norc", "-c", _BASH, "bash", str(here / NAMES["bash"]), line, sys.executable]
+def bash(here: Path, line: str, after: str = "") -> list[str]:
+    words = ["bash", "--norc", "-c", _BASH, "bash", str(here / NAMES["bash"]), line, sys.executable, after]
     done = subprocess.run(
         words, capture_output=True, text=True, env=environment(here), cwd=here, timeout=SECONDS, check=True
     )
@@ -80,8 +83,8 @@ def fish(here: Path, line: str) -> list[str]:
     return [row.partition("\t")[0] for row in done.stdout.splitlines()]
 
 
-def zsh(here: Path, line: str) -> list[str]:
-    """Type the line into a zsh on a terminal and press Tab; what it lists is between two marks."""
+def zsh(here: Path, line: str, after: str = "") -> list[str]:
+    """Type the line into a zsh on a terminal, go back before `after`, and press Tab."""
     (here / ".zshrc").write_text(
         f"PS1='' PS2='' RPS1=''\nunsetopt zle_bracketed_paste\nfpath=({here}/zsh $fpath)\n"
         "autoload -Uz compinit\ncompinit -u -d ./dump\n"
@@ -101,7 +104,7 @@ def zsh(here: Path, line: str) -> list[str]:
         os.execvpe("zsh", ["zsh", "-i"], environment(here) | {"ZDOTDIR": str(here)})
     try:
         _until(terminal, lambda seen: b"READY" in seen)
-        os.write(terminal, line.encode() + b"\t")
+        os.write(terminal, (line + after).encode() + b"\x02" * len(after) + b"\t")
         _until(terminal, lambda seen: found.exists() and "END" in found.read_text().split())
         return list(dict.fromkeys(found.read_text().split()[:-1]))  # compsys asks twice
     finally:
@@ -129,6 +132,140 @@ def complete(request: pytest.FixtureRequest, here: Path) -> Complete:
     return lambda line: [each.removesuffix(" ") for each in shell(here, line)]
 
 
+@pytest.fixture
+def asked(run: Run) -> Asked:
+    """What the program answers, as it is asked by the scripts; words are between blanks."""
+
+    def answer(before: str, part: str = "", after: str = "") -> list[str]:
+        words = {"COMP_WORDS": before, "COMP_ALL": f"mkpxeinit {before} {part} {after}"}
+        env = {name: "\n".join(text.split()) for name, text in words.items()} | {"COMP_PART": part}
+        done = run(env=env | {"_MKPXEINIT_COMPLETE": "zsh_complete"})
+        assert (done.code, done.stderr) == (0, "")
+        rows = [row.split("\t") for row in done.stdout.decode().splitlines() if row]
+        return [value if kind == "plain" else f"<{kind}>" for kind, value, _ in rows]
+
+    return answer
+
+
+# Options whose values nobody can guess: addresses, numbers, names that are new.
+UNKNOWN = {
+    "publish": {"--mac", "--timeout", "--keep"},
+    "server-config": {"--server", "--subnet", "--range", "--router", "--http-url", "--domain", "--dns"},
+    "verify-server": {
+        *("--mac", "--uuid", "--server", "--file", "--root-path", "--dns", "--init"),
+        *("--timeout", "--file-timeout"),
+    },
+    "serve": {"--address", "--range", "--http-port", "--report-port"},
+    "boot": {"--memory", "--timeout"},
+}
+
+
+def all_commands(above: click.Group, words: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name in above.list_commands(click.Context(above)):
+        found = above.get_command(click.Context(above), name)
+        assert found is not None
+        yield f"{words} {name}".strip(), found
+        if isinstance(found, click.Group):
+            yield from all_commands(found, f"{words} {name}")
+
+
+def test_every_value_is_completed_or_cannot_be() -> None:
+    for words, found in all_commands(group):
+        lacking = {
+            each.opts[-1]
+            for each in found.params
+            if not getattr(each, "is_flag", False)
+            and each._custom_shell_complete is None
+            and not isinstance(each.type, click.Path | click.Choice)
+        }
+        assert lacking == UNKNOWN.get(words, set()), words
+
+
+def test_folders_and_files(asked: Asked) -> None:
+    assert asked("build --sysroot") == ["<dir>"] == asked("server-config --tftp-root")
+    assert asked("build --file") == ["<file>"] == asked("check")
+    assert asked("hook status --root") == ["<dir>"]
+
+
+def test_values_of_a_list(asked: Asked, here: Path) -> None:
+    """Each once, also behind a comma; words that stand alone only there."""
+    assert asked("build --bus", "pci,u") == ["pci,usb"]
+    assert "none" in asked("build --bus")
+    more = asked("build --bus", "pci,")
+    assert "pci,virtio" in more and not {"pci,pci", "pci,none"} & set(more)
+    assert asked("server-config --only", "dnsmasq,p") == ["dnsmasq,pxelinux"]
+    assert asked("server-config --nfs-options", "vers=4.2,nc") == ["vers=4.2,nconnect=4"]
+    assert not any("vers=3" in each for each in asked("server-config --nfs-options", "vers=4.2,"))
+    assert asked("prepare --only", "fst") == ["fstab"]
+    assert asked("prepare --only fstab --only", "fst") == []
+
+
+def test_words_of_a_command_line(asked: Asked) -> None:
+    assert asked("build --cmdline", "quiet pxeinit.mode=r") == [
+        "quiet pxeinit.mode=ro",
+        "quiet pxeinit.mode=rw",
+    ]
+
+
+def test_a_quote_that_is_open(here: Path) -> None:
+    """zsh hands words over with their quotes; bash without."""
+    if shutil.which("zsh") is None:
+        pytest.skip("Debian package zsh")
+    found = zsh(here, "mkpxeinit build --cmdline 'quiet pxeinit.break=le")
+    assert found == ["quiet", "pxeinit.break=lease"]
+
+
+def test_choices(asked: Asked) -> None:
+    for verb in ("serve", "server-config"):
+        assert asked(f"{verb} --mode") == ["farm", "overlay", "ro", "rw"]
+    assert asked("hook install --kind", "a") == ["arch", "alpine"]
+    assert asked("doctor", "b") == ["build", "boot", "busybox"]
+
+
+def test_what_stands_behind_the_cursor(asked: Asked, here: Path, root: Path) -> None:
+    both = {RELEASE, "5.10.0-9-old"}
+    for after in (f"--sysroot {root}", f"-v --sysroot={root} -q"):
+        assert set(asked("build --kernel-release", after=after)) == both
+    assert asked("build --driver", "e100", f"--sysroot {root}") == ["e1000"]
+    assert asked("build --kernel-release") == []
+
+
+def test_programs_of_the_tree(asked: Asked, root: Path) -> None:
+    make_tree(root, {"usr/bin/mount.nfs": "", "usr/sbin/mkfs": ""})
+    assert asked(f"build --sysroot {root} --program", "m") == ["mkfs", "mount.nfs"]
+    assert asked(f"build --sysroot {root} --program", "/usr/b") == ["/usr/bin/mount.nfs"]
+
+
+def test_what_the_configuration_says(asked: Asked, here: Path, config: Path, root: Path) -> None:
+    """The hooks' trees, and images whose kernel has gone; a description's trees; before or behind."""
+    both = {RELEASE, "5.10.0-9-old"}
+    assert set(asked(f"hook run --config {config} add")) == both
+    (root / "boot").mkdir(exist_ok=True)
+    (root / "boot/pxeinit-4.19.0-1-gone.img").write_text("")
+    assert set(asked(f"hook run --config {config} remove")) == {*both, "4.19.0-1-gone"}
+    site = here / "site.toml"
+    site.write_text(
+        f'[server]\naddress = "192.0.2.1"\n[[subnet]]\nnetwork = "192.0.2.0/24"\n[tree.x]\npath = "{root}"\n'
+    )
+    assert set(asked(f"publish --config {site} --kernel-release")) == both
+    assert set(asked("publish --kernel-release", after=f"--config {site}")) == both
+    assert asked(f"publish --config {site} --name") == ["x"]
+
+
+def test_what_is_published(asked: Asked, run: Run, root: Path, tftp: Path) -> None:
+    assert run("publish", "--sysroot", root, "--tftp-root", tftp, "--name", "pc").code == 0
+    words = ("--group", "lab", "--mac", "52:54:00:00:00:01", "--generation", "pc.1")
+    assert run("publish", "--tftp-root", tftp, *words).code == 0
+    for option, found in (("--generation", "pc.1"), ("--group", "lab"), ("--name", "pc")):
+        assert asked(f"publish --tftp-root {tftp} {option}") == [found]
+        assert asked(f"publish {option}", after=f"--tftp-root {tftp}") == [found]
+
+
+def test_releases_of_an_image(asked: Asked, here: Path, run: Run, root: Path) -> None:
+    assert run("build", "--sysroot", root, "-o", here / "image").code == 0
+    assert asked(f"check {here}/image --kernel-release") == [RELEASE]
+
+
 def test_verbs_and_options(complete: Complete) -> None:
     assert set(complete("mkpxeinit ser")) == {"server-config", "serve"}
     (here,) = complete("mkpxeinit build --kernel-r")
@@ -147,6 +284,14 @@ def test_phases(complete: Complete) -> None:
     assert complete("mkpxeinit build --cmdline=pxeinit.break=le")[-1].rpartition("=")[2] == "lease"
     modes = {each.rpartition("=")[2] for each in complete("mkpxeinit build --cmdline pxeinit.mode=")}
     assert modes == {"farm", "overlay", "ro", "rw"}
+
+
+def test_the_tree_stands_behind(here: Path, root: Path) -> None:
+    """fish completes no line but from its end in a script."""
+    line, after = "mkpxeinit build --kernel-release 5", f" --sysroot {root}"
+    assert bash(here, line, after) == ["5.10.0-9-old"]
+    if shutil.which("zsh"):
+        assert zsh(here, line, after) == ["5.10.0-9-old"]
 
 
 def test_files(complete: Complete, here: Path) -> None:

@@ -248,7 +248,7 @@ def test_nothing_to_do(run: Run, hook: Hook, tmp_path: Path) -> None:
         ("[[hook.tree]]\nsysroot = 'x'", "[[hook.tree]] 1: sysroot: 'x' is not an absolute path"),
         ("[[hook.tree]]\nsysroot = '/a/../b'", "without .."),
         ("[[hook.tree]]\ntre = 'x'", "[[hook.tree]] 1: tre: no such key"),
-        ("[hook]\non-failure = 'no'", "[hook]: on-failure: 'no' is not one of report, fail"),
+        ("[hook]\non-failure = 'no'", "[hook]: on-failure: there is no 'no'; there are: report, fail"),
         ("[[hook.tree]]\ntree = 'x'", "[[hook.tree]] 1: tree: is of use with a [server]"),
         ("[[hook.tree]]\nkeep = 3", "keep: is for what is published"),
         ("[[hook.tree]]\ntftp-root = '/srv'", "name: is needed"),

@@ -27,7 +27,7 @@ def test_install_status_remove(run: Run, root: Path) -> None:
     assert done.stderr.splitlines() == [
         *(f"mkpxeinit: {root}/{name}: written" for name in DEBIAN),
         f"mkpxeinit: {root}/etc/mkpxeinit.toml: has no [[hook.tree]]: the hooks do nothing until it names "
-        "one; see docs/hooks.md",
+        "one; see mkpxeinit.toml(5)",
     ]
     for name in DEBIAN:
         assert (root / name).stat().st_mode & 0o777 == 0o755

@@ -1,9 +1,11 @@
 """The manual pages: written by the command that packages call, read by man and mandoc, complete."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pytest
 from mkpxeinit import parameters
 from mkpxeinit.cli.main import group
 from mkpxeinit.dropins import PHASES
-from mkpxeinit.hooks import config
+from mkpxeinit.hooks import config, scripts, state
+from mkpxeinit.manual import places
 from mkpxeinit.netboot import description, table
 
 CONTEXT = group.context_class(group, info_name="mkpxeinit")
@@ -39,10 +42,16 @@ def plain(path: Path) -> str:
     return " ".join(text.split())
 
 
+def told(text: str | None) -> str:
+    """Return what a help says as a page has it: on one line, and without backticks."""
+    return " ".join(str(text).replace("`", "").split())
+
+
 def test_files(written: Path) -> None:
     names = {path.name for path in (written / "man").iterdir()}
     verbs = {f"mkpxeinit-{verb}.8" for verb in VERBS}
-    assert names == {"mkpxeinit.8", "pxeinit.7", "mkpxeinit.toml.5", *verbs}
+    others = {"mkpxeinit.toml.5", "mkpxeinit.d.5", "mkpxeinit-hardware.7", "mkpxeinit-json.7"}
+    assert names == {"mkpxeinit.8", "pxeinit.7", "pxeinit-codes.7", *others, *verbs}
     shells = {
         str(path.relative_to(written)) for path in (written / "completions").rglob("*") if path.is_file()
     }
@@ -70,14 +79,14 @@ def test_mandoc_has_nothing_to_say(written: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="Debian package man-db")
 def test_man_has_nothing_to_say(written: Path) -> None:
-    for name in ("mkpxeinit.8", "mkpxeinit-build.8", "mkpxeinit-publish.8", "pxeinit.7", "mkpxeinit.toml.5"):
+    for path in sorted((written / "man").iterdir()):
         done = subprocess.run(
-            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(written / "man" / name)],
+            ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(path)],
             capture_output=True,
             check=False,
             env={"PATH": "/usr/bin:/bin", "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},
         )
-        assert done.returncode == 0 and done.stderr == b"", name
+        assert done.returncode == 0 and done.stderr == b"", path
 
 
 def test_every_verb_is_in_the_overview(written: Path) -> None:
@@ -103,10 +112,12 @@ def test_every_command_of_a_group_is_in_its_page(written: Path) -> None:
     assert {"install", "remove", "status", "run", "add", "update"} <= {each.name for each in below}
     for each in below:
         assert re.search(rf'"([a-z]+ )?{each.name} \[OPTIONS\]', text), each.name
-        assert " ".join(str(each.help).split("\n\n", maxsplit=1)[0].split()) in text
+        assert told(str(each.help).split("\n\n", maxsplit=1)[0]) in text
         for option in each.params:
             if isinstance(option, click.Option):
-                assert str(option.opts[-1]) in text and " ".join(str(option.help).split()) in text
+                assert str(option.opts[-1]) in text and told(option.help) in text
+        for line in str(each.epilog).splitlines()[2:]:
+            assert " ".join(line.split()) in text
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -120,10 +131,83 @@ def test_every_option_is_in_its_page(written: Path, verb: str) -> None:
     assert len(options) >= 2
     for each in options:
         assert set(each.opts) <= tags, each.opts
-        help_text = " ".join(str(getattr(each, "help", "")).split())
-        assert help_text in plain(page), each.opts
+        assert told(getattr(each, "help", "")) in plain(page), each.opts
     for line in str(command.epilog).splitlines()[2:]:
         assert " ".join(line.split()) in plain(page)
+
+
+def test_the_hooks_page_is_whole(written: Path) -> None:
+    """What is done, by which scripts, what is kept, and the exit code that a package manager sees."""
+    text = plain(written / "man/mkpxeinit-hook.8")
+    assert "WHAT HAPPENS" in text and "HOOK FAILED" in text
+    assert all(f"/{each.path}" in text for each in scripts.scripts(tuple(scripts.KINDS)))
+    assert str(state.FILE) in text and ".TP 10 With --as-hook" in text
+
+
+def test_codes_have_what_to_do(written: Path) -> None:
+    text = plain(written / "man/pxeinit-codes.7")
+    codes = set(re.findall(r"^### (PXE-INIT-\S+)$", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE))
+    assert len(codes) > 20
+    for code in codes:
+        assert re.search(rf'"{code}" \.IP \\\(bu 2 Cause: .*? Look at: .*? Mend: ', text), code
+
+
+def test_drop_ins_are_a_page(written: Path) -> None:
+    text = plain(written / "man/mkpxeinit.d.5")
+    assert all(
+        f"{key} =" in text or f"[[{key}]]" in text for key in ("modules", "programs", "files", "hooks")
+    )
+
+
+OWN = re.compile(r"\b((?:mkpxeinit|pxeinit)[\w.-]*\(\d\))")
+
+
+def test_pages_name_what_is_installed(written: Path) -> None:
+    """No page of docs/, which only a checkout has; and each page that is named is there."""
+    there = {re.sub(r"\.(\d)$", r"(\1)", path.name) for path in (written / "man").iterdir()}
+    assert "mkpxeinit.toml(5)" in there
+    for path in (written / "man").iterdir():
+        text = plain(path)
+        assert not re.search(r"docs/|\b[\w-]+\.md\b|\bdecision|\binit/|tests/", text), path
+        assert set(OWN.findall(text)) <= there, path
+
+
+def constants(path: Path) -> Iterator[str]:
+    """The texts in a program that are no docstrings."""
+    tree = ast.parse(path.read_text())
+    docs = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+        and not any(isinstance(each, ast.Call) for each in getattr(node, "decorator_list", ()))
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+            yield node.value
+
+
+def test_messages_name_what_is_installed(written: Path) -> None:
+    """Helps too, which are docstrings of what has a decorator."""
+    there = {re.sub(r"\.(\d)$", r"(\1)", path.name) for path in (written / "man").iterdir()}
+    named = set()
+    for path in (DOCS.parent / "mkpxeinit").rglob("*.py"):
+        if "manual" in path.parts:
+            continue  # it reads docs/
+        for text in constants(path):
+            named_page = re.search(r"docs/|\b[\w-]+\.md\b", text)
+            assert text == parameters.PAGE or not named_page, f"{path}: {text}"
+            named |= set(OWN.findall(text))
+    assert len(named) >= 4
+    assert named <= there
+
+
+def test_the_wheel_has_what_pages_are_made_from() -> None:
+    text = (DOCS.parent / "pyproject.toml").read_text()
+    only = tomllib.loads(text)["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert {each.removeprefix("docs/") for each in only if each.startswith("docs/")} == places.PAGES
+    assert {taken.page for each in places.VERBS.values() for taken in each} <= places.PAGES
 
 
 def test_every_parameter_and_code_is_in_pxeinit(written: Path) -> None:

@@ -175,5 +175,5 @@ def test_no_description(run: Run, tmp_path: Path) -> None:
     assert done.code == 1
     assert done.stderr == (
         f"mkpxeinit: {tmp_path}/none.toml: No such file or directory; "
-        "docs/server-config.md says what a description is\n"
+        "mkpxeinit.toml(5) says what a description is\n"
     )

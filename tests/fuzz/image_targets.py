@@ -106,7 +106,7 @@ def _why(data: bytes, folder: Path) -> None:
     run(list_command, "-l", image)
     run(list_command, "--sizes", image)
     run(why_command, "--all", image)
-    names: Sequence[str] = ("realtek", "usr/etc", "rtl/a.fw", "e1000-x", "../x", "")
+    names: Sequence[str] = ("realtek", "usr/etc", "rtl/a.fw", "e1000-x", "../x", ".", "/")
     for name in names:
         with suppress(MkpxeinitError):
             run(why_command, image, name)

@@ -164,7 +164,10 @@ WRONG = [
     ("[tree.x]\npath = '/a/../b'", "without .."),
     ("[tree.x]\npath = '/a b'", "[tree.x]: path: '/a b' is not an absolute path"),
     ("[tree.x]\npath = 5", "[tree.x]: path: has to be a text in quotes, not 5"),
-    ("[tree.x]\npath = '/x'\nmode = 'rx'", "[tree.x]: mode: 'rx' is not one of farm, overlay, ro, rw"),
+    (
+        "[tree.x]\npath = '/x'\nmode = 'rx'",
+        "[tree.x]: mode: there is no mode 'rx'; there are: farm, overlay, ro, rw",
+    ),
     ("[tree.x]\npath = '/x'\ntitle = \"a\\nb\"", "[tree.x]: title: 'a\\nb' is not one line"),
     ("[tree.x]\npath = '/x'\ncmdline = \"it's\"", "no ' in kernel parameters"),
     ("[tree.x]\npath = '/x'\ncmdline = '${x}'", "iPXE would take for its own"),

@@ -100,6 +100,14 @@ def test_it_is_missing(part: str, change: dict[str, object], name: str) -> None:
     assert not report.healthy and lacking(report) == [name]
 
 
+def test_hooks_are_not_run_from_anywhere() -> None:
+    """A virtual environment's command is none for a hook: useful, for who has no hooks needs none."""
+    report = doctor.examine(["hook"], replace(ALL, is_file=lambda path: "mkpxeinit" not in path))
+    assert lacking(report) == ["mkpxeinit in /usr/bin"] and report.healthy
+    needs = {need.name for need in PARTS["build"]}
+    assert needs < {each.name for each in report.findings}
+
+
 def test_a_dynamic_busybox_is_none() -> None:
     report = doctor.examine(["build"], replace(ALL, is_static=lambda path: False))
     assert lacking(report) == ["a static busybox"] and report.healthy

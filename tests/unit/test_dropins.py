@@ -69,7 +69,7 @@ script = "sub/go.sh"
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("modules = [", ": Invalid value (at end of document); see docs/drop-ins.md"),
+        ("modules = [", ": Invalid value (at end of document); see mkpxeinit.d(5)"),
         ("\n\nx x", ":3: "),
         ('modules = ["a"]\nmodules = ["b"]\n', ":2: Cannot overwrite a value"),
         ("module = []", "module: unknown key; known: modules, programs, files, hooks"),

@@ -61,9 +61,9 @@ def test_what_it_says(text: str, source: str | None, tree: str | None, target: s
     ("text", "says"),
     [
         ("", "no path in the image"),
-        (":", "SRC:DST, or the path"),
-        ("a:", "SRC:DST, or the path"),
-        (":a", "SRC:DST, or the path"),
+        (":", "is not SRC:DST, nor the path"),
+        ("a:", "is not SRC:DST, nor the path"),
+        (":a", "is not SRC:DST, nor the path"),
         ("a:b:c", r"write \: for one in a name"),
         ("a:../x", "no `..`"),
         ("a:etc/../../x", "no `..`"),

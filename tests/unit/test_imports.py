@@ -48,7 +48,9 @@ ROWS = (
     ("netboot.serve_nginx", "netboot.serve_site", "netboot.serve"),
     ("doctor_needs", "doctor"),
     ("parameters",),
+    ("hooks.config", "hooks.state", "hooks.run"),
     ("cli.say", "cli.complete", "cli.completion"),
+    ("cli.forms",),
     ("timeline", "cli.timeline"),
     ("cli.build", "cli.boot", "cli.list", "cli.why", "cli.diff", "cli.check", "cli.cat", "cli.extract"),
     ("cli.busybox",),
@@ -63,11 +65,11 @@ ROWS = (
     ("prepare.prepare",),
     ("cli.prepare",),
     ("cli.server_config", "cli.publish_show", "cli.publish"),
-    ("hooks.config", "hooks.state", "hooks.run", "hooks.scripts", "hooks.transaction", "hooks.standing"),
+    ("hooks.scripts", "hooks.transaction", "hooks.standing"),
     ("cli.hook_run", "cli.hook"),
     ("cli.verify_server", "cli.serve", "cli.doctor"),
     ("cli.main",),
-    ("manual.roff", "manual.markdown", "manual.pages", "manual.__main__"),
+    ("manual.places", "manual.roff", "manual.markdown", "manual.pages", "manual.__main__"),
     ("__main__",),
 )
 ORDER = [name for row in ROWS for name in row]

@@ -215,7 +215,9 @@ def read_mac(text: str) -> bytes:
     try:
         return bytes.fromhex(values.mac(text).replace(":", ""))
     except ServerError:
-        raise ProbeError(f"{shown(text)!r} is no hardware address of a card", "52:54:00:12:34:56") from None
+        raise ProbeError(
+            f"{shown(text)!r} is no hardware address of a card", "one is like 52:54:00:12:34:56"
+        ) from None
 
 
 def read_uuid(text: str) -> UUID:
@@ -233,4 +235,4 @@ def read_address(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ProbeError(f"{shown(text)!r} is no address", "192.0.2.1") from None
+        raise ProbeError(f"{shown(text)!r} is no address", "one is like 192.0.2.1") from None
