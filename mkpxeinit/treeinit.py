@@ -5,14 +5,16 @@ there. Over a network that means to open each of them, and the real system opens
 everything is as the image's builder saw it, one look at their sizes is enough (init/lib/known.sh).
 
 The file has six lines: the init's path, what it leads to, the largest file, what the kernel's image says of
-its build, the paths, and for each of these its mode (hexadecimal, as in stat(1) %f) and size.
+its build, the paths, and for each of these its mode (hexadecimal, as in stat(1) %f), size, and of a link
+the target.
 """
 
 import os
 import re
+import stat
 import struct
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from mkpxeinit.elf import Machine, runs_on
 from mkpxeinit.errors import MkpxeinitError, os_cause
@@ -47,25 +49,25 @@ def look(
         if not used:
             return "", ()
         large = max(
-            (_inside(tree, path) for path in direct), key=lambda path: (_facts(tree, path).st_size, path)
+            (_inside(tree, path) for path in direct), key=lambda path: (_status(tree, path).st_size, path)
         )
         image, build = _kernel(tree, release)
         paths = tuple(dict.fromkeys(_with_links(tree, (*used, *image))))
-        facts = [_facts(tree, path) for path in paths]
+        facts = [_fact(tree, path) for path in paths]
     except OSError as error:
         return "", (f"the tree's own init, {tree.show(init)}: {os_cause(error)}",)
     except MkpxeinitError as error:
         return "", (f"the tree's own init cannot be started: {error}",)
     real = _inside(tree, init)
-    if len(paths) > _MAX_PATHS or not all(_PLAIN.fullmatch(path) for path in (*paths, real)):
+    if len(paths) > _MAX_PATHS or not all(_PLAIN.fullmatch(text) for text in (*paths, *facts, real)):
         return "", ()
     lines = (
         init,
         real,
-        large if _facts(tree, large).st_size > _LARGE else "",
+        large if _status(tree, large).st_size > _LARGE else "",
         build,
         " ".join(path.lstrip("/") for path in paths),
-        " ".join(f"{fact.st_mode:x}.{fact.st_size}" for fact in facts),
+        " ".join(facts),
     )
     return "".join(f"{line}\n" for line in lines), ()
 
@@ -100,9 +102,17 @@ def _with_links(tree: Sysroot, paths: tuple[str, ...]) -> Iterator[str]:
         yield _inside(tree, path)
 
 
-def _facts(tree: Sysroot, path: str) -> os.stat_result:
+def _status(tree: Sysroot, path: str) -> os.stat_result:
     """Return lstat(2) of `path`, which has no link before its last component."""
     return os.lstat(f"{tree.root}{path}")
+
+
+def _fact(tree: Sysroot, path: str) -> str:
+    """Return how the client sees `path`, as it writes it."""
+    status = _status(tree, path)
+    link = stat.S_ISLNK(status.st_mode)
+    target = f".{Path(f'{tree.root}{path}').readlink()}" if link else ""
+    return f"{status.st_mode:x}.{status.st_size}{target}"
 
 
 def _inside(tree: Sysroot, path: str) -> str:

@@ -1,9 +1,10 @@
 # shellcheck shell=dash
 # Is the tree's init what the image's builder saw? Then a look at the sizes of the files that it is started from takes the
 # place of asking the tree's own loader, which opens each of them over the network (program.sh). The image has in
-# /etc/pxeinit/tree: the init, what it leads to, a large file, the build of the kernel, the paths, their modes and sizes.
+# /etc/pxeinit/tree: the init, what it leads to, a large file, the build of the kernel, the paths, their modes and sizes, and
+# of links also what they lead to.
 
-known=no
+known=no looked_at=
 known_init= known_file= known_large= known_build= known_paths= known_facts=
 
 # read_known: sets the known_ variables, empty ones where the image has nothing of the kind.
@@ -14,21 +15,37 @@ read_known() {
     } 2>/dev/null < /etc/pxeinit/tree || known_init=
 }
 
+# look_at PATH...: sets looked_at to "MODE.SIZE" of each, "MODE.SIZE.TARGET" of links, as far as stat says something.
+# (stat's %N is the quoted name, of links followed by an arrow and the quoted target.)
+look_at() {
+    local word part=fact
+    looked_at=
+    set -f
+    for word in $(stat -c '%f.%s %N' "$@" 2>/dev/null); do
+        case $part$word in
+            name*) part=fact ;;
+            'fact->') part=target ;;
+            fact*) looked_at="$looked_at $word" part=name ;;
+            target*) word=${word#?} looked_at=$looked_at.${word%?} part=fact ;;
+        esac
+    done
+    set +f
+    looked_at=${looked_at# }
+}
+
 # look_known: succeeds, with known, tree_init and init_file set, where nothing has changed since, the links to the init and
-# the kernel's image included. (Of links the length counts. They are followed by the kernel at the end.)
+# the kernel's image included.
 look_known() {
-    local facts
     known=no
     read_known
     [ -n "$known_init" ] && [ "$known_init" = "${param_init:-$known_init}" ] && cd $nfs_root || return 1
     set -f
     # shellcheck disable=SC2086  # a list of words
-    facts=$(stat -c %f.%s $known_paths 2>/dev/null)
-    # shellcheck disable=SC2086  # a list of words
-    set -- $facts
+    set -- $known_paths
     set +f
+    look_at "$@"
     cd /
-    if [ "$*" != "$known_facts" ]; then
+    if [ "$looked_at" != "$known_facts" ]; then
         log_line "the tree's init is not as this image's builder saw it: looked at anew"
         return 1
     fi

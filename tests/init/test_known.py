@@ -42,9 +42,21 @@ def note(root: FakeRoot, noted: list[str], **changes: str) -> None:
 
 
 def facts(root: FakeRoot, paths: list[str]) -> str:
-    """The modes and sizes of the paths, as lstat(2) says."""
-    found = [Path(root.place(f"nfsroot/{path}")).lstat() for path in paths]
-    return " ".join(f"{each.st_mode:x}.{each.st_size}" for each in found)
+    """The modes and sizes of the paths, as lstat(2) says, and what links lead to."""
+    found = []
+    for place in (Path(root.place(f"nfsroot/{path}")) for path in paths):
+        status = place.lstat()
+        found.append(f"{status.st_mode:x}.{status.st_size}")
+        if place.is_symlink():
+            found[-1] += f".{place.readlink()}"
+    return " ".join(found)
+
+
+def relink(root: FakeRoot, target: str) -> None:
+    """Have the library's link lead to another file, whose name is as long."""
+    root.write(f"nfsroot/usr/lib/{target}", b"\x7fELF library")
+    root.place(f"nfsroot/{LIBRARY}").unlink()
+    root.link(f"nfsroot/{LIBRARY}", target)
 
 
 def asked(root: FakeRoot) -> bool:
@@ -76,6 +88,9 @@ def test_an_image_that_knows_nothing(root: FakeRoot) -> None:
         lambda root: root.place(f"nfsroot/{LIBRARY}.5").rename(root.place(f"nfsroot/{LIBRARY}.6")),
         lambda root: root.place(f"nfsroot{LOADER}").chmod(0o644),
         lambda root: root.write("nfsroot/sbin/init", program(LOADER) + b"more", 0o755),
+        lambda root: relink(root, "libx.so.2.5"),
+        lambda root: relink(root, "lib so 1.5"),
+        lambda root: relink(root, "-> 81ed.1 *"),
     ],
 )
 def test_a_tree_that_has_changed(root: FakeRoot, change: object) -> None:
