@@ -97,7 +97,12 @@ class TftpRoot:
             with writing(path):
                 if path.is_dir():
                     continue
-                path.mkdir()
+                try:
+                    path.mkdir()
+                except FileExistsError:
+                    if path.is_dir():  # another run has just made it
+                        continue
+                    raise
                 path.chmod(0o755)
         return self.path / name
 
