@@ -12,6 +12,9 @@ SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke bench/bare-init .ci/r
 	$(wildcard packaging/debian/mkpxeinit.post*) packaging/debian/tests/boot packaging/debian/tests/build \
 	$(shell grep -rl '^.!/bin/sh' packaging/hooks)
 
+# Python without `.py`, which ruff does not find by itself; mypy has it in pyproject.toml.
+PYTHON_TOOLS = tools/publisher
+
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60
 
@@ -48,15 +51,15 @@ bench: setup
 	.venv/bin/python -m bench --rounds $(ROUNDS) --remark "$(REMARK)" --suites "$(SUITES)" $(PARTS)
 
 lint: setup
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	.venv/bin/ruff check . $(PYTHON_TOOLS)
+	.venv/bin/ruff format --check . $(PYTHON_TOOLS)
 	.venv/bin/mypy
 	cd init && LC_ALL=C.UTF-8 shellcheck -a $(INIT_PROGRAMS)
 	shellcheck $(SHELL_FILES)
 
 format: setup
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix . $(PYTHON_TOOLS)
+	.venv/bin/ruff format . $(PYTHON_TOOLS)
 
 setup:
 	@tools/setup packages venv
