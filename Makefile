@@ -1,5 +1,5 @@
 # make demo   a Debian tree prepared, published, served, a PXE boot in QEMU; installs what it needs (as root)
-# make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
+# make test   unit, CLI, init, laboratory, package and boot tests, also with the oldest dependencies and Debian 13's
 # make test-all  the same, the boots that take minutes, and those of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
 # make fuzz FOR=60  every reader is given damaged and hostile input, for so many seconds each
@@ -32,11 +32,11 @@ demo: setup
 
 test: setup
 	@tools/setup oldest
-	@tools/test quick oldest boot
+	@tools/test quick oldest packages boot
 
 test-all: setup
 	@tools/setup oldest
-	@tools/test quick oldest oldest-trees boot newest matrix
+	@tools/test quick oldest oldest-trees oldest-fuzz packages boot newest matrix
 
 test-quick: setup
 	@tools/test quick

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mkpxeinit import __version__
-from tests.packages.conftest import ROOT
+from tests.packages.building import ROOT
 from tests.unit.small import RELEASE, kernel_tree, make_tree
 
 SPEC = ROOT / "packaging/rpm/mkpxeinit.spec"
@@ -26,6 +26,28 @@ MACROS = {
     "--target %{buildroot}%{python3_sitelib} dist/*.whl; mkdir -p %{buildroot}/usr; "
     "mv %{buildroot}%{python3_sitelib}/bin %{buildroot}/usr/",
 }
+
+# What is made in a checkout, and git does not know.
+NOT_RELEASED = (
+    "./.git",
+    "./.venv*",
+    "./results",
+    "./dist",
+    "./build",
+    "./.*_cache",
+    "./.hypothesis",
+    "__pycache__",
+)
+# Arch's `python`: its modules `build` and `installer` are pip's work here.
+PYTHON = f"""#!/bin/sh
+case "$1 $2 $3" in
+    "-m build --wheel") exec {sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w dist . ;;
+    "-m installer --destdir="*)
+        exec {sys.executable} -m pip install -q --no-deps --ignore-installed --no-warn-script-location \\
+            --root "${{3#*=}}" --prefix /usr dist/*.whl ;;
+esac
+exec {sys.executable} "$@"
+"""
 
 
 def call(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -62,16 +84,21 @@ def test_rpmlint() -> None:
     assert "0 errors, 0 warnings" in said, said
 
 
+def release(folder: Path) -> Path:
+    """Write the archive of a release into `folder`, as `git archive` would; return it."""
+    folder.mkdir(exist_ok=True)
+    words = [f"--exclude={each}" for each in NOT_RELEASED]
+    name = f"mkpxeinit-{__version__}"
+    target = folder / f"{name}.tar.gz"
+    call("tar", "-czf", target, *words, f"--transform=flags=rh;s,^\\.,{name},", "-C", ROOT, ".")
+    return target
+
+
 @pytest.mark.long
 @pytest.mark.skipif(not shutil.which("rpmbuild"), reason="rpmbuild is not installed")
 def test_rpm(tmp_path: Path) -> None:
     """It is built, with stand-ins for Fedora's macros; each file that is installed is in the list."""
-    source = tmp_path / "SOURCES"
-    source.mkdir()
-    words = ["--exclude=.git", "--exclude=.venv*", "--exclude=results", "--exclude=*cache*"]
-    name = f"mkpxeinit-{__version__}"
-    target = source / f"{name}.tar.gz"
-    call("tar", "-czf", target, *words, f"--transform=s,^\\.,{name},", "-C", ROOT, ".")
+    release(tmp_path / "SOURCES")
     defines = [f"--define={key} {value}" for key, value in {"_topdir": str(tmp_path), **MACROS}.items()]
     call("rpmbuild", "-bb", "--nodeps", *defines, SPEC)
     (package,) = (tmp_path / "RPMS").rglob("*.rpm")
@@ -79,7 +106,17 @@ def test_rpm(tmp_path: Path) -> None:
     assert "/usr/lib/kernel/install.d/55-mkpxeinit.install" in listed
     assert "/usr/lib/python3/site-packages/mkpxeinit/data/init/init" in listed
     assert "/usr/bin/mkpxeinit" in listed
+    assert "/usr/lib/python3/site-packages/mkpxeinit/pxelab/smoke.py" in listed
+    assert not [path for path in listed if "site-packages/pxelab" in path]
+    check_pages("".join(f"{path}\n" for path in listed))
     assert "mkpxeinit hook run --as-hook update" in call("rpm", "-qp", "--scripts", package)
+
+
+def check_pages(listed: str) -> None:
+    """The pages are there as README and docs/changelog.md lead to them (an older rpm adds the version)."""
+    listed = listed.replace(f"/doc/mkpxeinit-{__version__}/", "/doc/mkpxeinit/")
+    for name in ("README.md", "CHANGELOG.md", "docs/tutorial.md", "docs/changelog.md", "docs/way.svg"):
+        assert f"/usr/share/doc/mkpxeinit/{name}\n" in listed, name
 
 
 @pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
@@ -97,6 +134,33 @@ def test_pkgbuild() -> None:
     finally:
         shutil.rmtree(place)
     assert f"\tpkgver = {__version__}\n" in told and "\tdepends = python-zstandard\n" in told
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
+def test_arch_package(tmp_path: Path) -> None:
+    """makepkg builds it, runs its check, and packs it, with stand-ins for Arch's Python."""
+    release(tmp_path)
+    shutil.copy(PKGBUILD, tmp_path)
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    # makepkg refuses to be root; in a namespace of its own root is another user to it.
+    words = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "makepkg", "--nodeps"]
+    env = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PKGEXT": ".pkg.tar"}
+    said = call(*words, cwd=tmp_path, env=env)
+    assert re.search(r"^=+ \d+ passed", said, re.MULTILINE), said
+    (package,) = tmp_path.glob("*.pkg.tar")
+    listed = call("tar", "-tf", package)
+    listed = "".join(f"/{line}\n" for line in listed.splitlines())
+    for name in (
+        "bin/mkpxeinit",
+        "share/libalpm/hooks/90-mkpxeinit-add.hook",
+        "share/man/man8/mkpxeinit.8.gz",
+    ):
+        assert f"/usr/{name}\n" in listed, name
+    check_pages(listed)
 
 
 @pytest.mark.long
