@@ -1,5 +1,5 @@
 # make demo   a Debian tree prepared, published, served, a PXE boot in QEMU; installs what it needs (as root)
-# make test   unit, CLI, init, laboratory and boot tests, also with the oldest dependencies
+# make test   unit, CLI, init, laboratory, package and boot tests, also with the oldest dependencies and Debian 13's
 # make test-all  the same, the boots that take minutes, and those of the archive's newest suite
 # make lint   ruff, mypy --strict, shellcheck
 # make fuzz FOR=60  every reader is given damaged and hostile input, for so many seconds each
@@ -11,6 +11,9 @@ INIT_PROGRAMS = $(notdir $(filter-out init/lib,$(wildcard init/*)))
 SHELL_FILES = tools/setup tools/test tools/demo qemu/smoke bench/bare-init .ci/run packaging/build-deb packaging/arch/PKGBUILD \
 	$(wildcard packaging/debian/mkpxeinit.post*) packaging/debian/tests/boot packaging/debian/tests/build \
 	packaging/rpm/rpm-trigger $(shell grep -rl '^.!/bin/sh' packaging/hooks)
+
+# Python without `.py`, which ruff does not find by itself; mypy has it in pyproject.toml.
+PYTHON_TOOLS = tools/publisher
 
 # Seconds for each reader that `make fuzz` tries: FOR=600, say.
 FOR = 60
@@ -29,11 +32,11 @@ demo: setup
 
 test: setup
 	@tools/setup oldest
-	@tools/test quick oldest boot
+	@tools/test quick oldest packages boot
 
 test-all: setup
 	@tools/setup oldest
-	@tools/test quick oldest oldest-trees boot newest matrix
+	@tools/test quick oldest oldest-trees oldest-fuzz packages boot newest matrix
 
 test-quick: setup
 	@tools/test quick
@@ -48,15 +51,15 @@ bench: setup
 	.venv/bin/python -m bench --rounds $(ROUNDS) --remark "$(REMARK)" --suites "$(SUITES)" $(PARTS)
 
 lint: setup
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	.venv/bin/ruff check . $(PYTHON_TOOLS)
+	.venv/bin/ruff format --check . $(PYTHON_TOOLS)
 	.venv/bin/mypy
 	cd init && LC_ALL=C.UTF-8 shellcheck -a $(INIT_PROGRAMS)
 	shellcheck $(SHELL_FILES)
 
 format: setup
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix . $(PYTHON_TOOLS)
+	.venv/bin/ruff format . $(PYTHON_TOOLS)
 
 setup:
 	@tools/setup packages venv

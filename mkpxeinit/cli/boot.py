@@ -1,10 +1,12 @@
 """`mkpxeinit boot`: the smoke test of an image, in QEMU."""
 
+import importlib
 import importlib.util
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
@@ -112,11 +114,7 @@ def command(
     the booted system says from inside that it is running. Needs root, QEMU and NFS-Ganesha; leaves
     nothing behind.
     """
-    if importlib.util.find_spec("pxelab") is None:
-        raise MkpxeinitError("the Python package pxelab is missing; mkpxeinit is not installed completely")
-    from pxelab.errors import LabError
-    from pxelab.smoke import report, run_smoke
-
+    smoke, errors = _laboratory("smoke"), _laboratory("errors")
     if not image.is_file():
         raise MkpxeinitError(f"{printable(image)}: no such image; make one with: mkpxeinit build")
     if timeline is not None and not timeline.parent.is_dir():
@@ -125,7 +123,7 @@ def command(
     try:
         tree = Sysroot.open(sysroot or _default_tree())
         kernel = find_vmlinuz(tree, choose_release(tree, kernel_release).release)
-        result = run_smoke(
+        result: SmokeResult = smoke.run_smoke(
             image,
             kernel,
             tree.root,
@@ -137,12 +135,12 @@ def command(
             uefi=uefi,
             emit=say.log if as_json else click.echo,
         )
-    except LabError as error:
+    except errors.LabError as error:
         raise MkpxeinitError(str(error)) from error
     if as_json:
         click.echo(json.dumps(as_object(result), indent=2))
     else:
-        for line in report(result):
+        for line in smoke.report(result):
             click.echo(line)
     if timeline is not None and result.phases:
         plot.write(steps(image, [(phase.name, phase.time) for phase in result.phases]), timeline)
@@ -176,6 +174,16 @@ def as_object(result: "SmokeResult") -> dict[str, object]:
 
 
 def _default_tree() -> Path:
-    from pxelab import trees
+    """Return a Debian 12 of the cache, which it is made for if need be."""
+    return Path(_laboratory("trees").debian("bookworm"))
 
-    return Path(trees.debian("bookworm"))
+
+def _laboratory(name: str) -> ModuleType:
+    """Return the module `name` of pxelab: an installed mkpxeinit has it inside, a checkout beside itself.
+
+    MkpxeinitError if it is in neither place.
+    """
+    for package in ("mkpxeinit.pxelab", "pxelab"):
+        if importlib.util.find_spec(package) is not None:
+            return importlib.import_module(f"{package}.{name}")
+    raise MkpxeinitError("mkpxeinit.pxelab: missing; mkpxeinit is not installed completely")

@@ -71,6 +71,15 @@ def tree_name(sysroot: Path) -> str:
         ) from error
 
 
+def place_of(sysroot: Path, tree: str, state: Published) -> str:
+    """Return where a tree is, for whoever looks later.
+
+    A chroot is its own `/`: then the place that the server has published the tree from before, if it has.
+    """
+    known = state.trees.get(tree)
+    return known.sysroot if sysroot == Path("/") and known and known.sysroot else printable(sysroot)
+
+
 def described(tree: Tree) -> dict[str, Any]:
     """Return what a description says of a tree's image, named as in build.Options, and nothing else."""
     said = {each.name: getattr(tree.build, each.name) for each in fields(tree.build)}
@@ -202,7 +211,7 @@ def _fill(
     manifest = Manifest(
         name=generation.next_name(root, options.tree, used),
         tree=options.tree,
-        sysroot=printable(tree.root),
+        sysroot=place_of(tree.root, options.tree, state),
         release=values.kernel_release(release),
         kernel=kernel,
         image=stored,

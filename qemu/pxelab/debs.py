@@ -5,7 +5,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import run
@@ -23,7 +23,25 @@ def kernel(suite: str, flavor: str) -> tuple[Path, ...]:
     LabError with the last words of the program that failed.
     """
     meta = f"linux-image-{flavor}"
-    folder = cache_folder() / "packages" / f"{suite}-{meta}"
+
+    def names(apt: Apt) -> list[str]:
+        said = apt.cache("depends", "--recurse", "--important", meta)
+        pattern = re.compile(rf"linux-(?:image|modules|binary|base)-\S*{re.escape(flavor)}")
+        found = sorted({line for line in said.splitlines() if pattern.fullmatch(line)})
+        if not found:
+            raise LabError(f"{mirror()} {suite}: no package {meta}")
+        return found
+
+    return _cached(suite, meta, names)
+
+
+def packages(suite: str, *names: str) -> tuple[Path, ...]:
+    """Return these packages of `suite`, without what they depend on; fetched when the cache lacks them."""
+    return _cached(suite, "+".join(names), lambda apt: names)
+
+
+def _cached(suite: str, key: str, names: Callable[[Apt], Sequence[str]]) -> tuple[Path, ...]:
+    folder = cache_folder() / "packages" / f"{suite}-{key}"
     folder.parent.mkdir(exist_ok=True)
     with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():
@@ -32,12 +50,7 @@ def kernel(suite: str, flavor: str) -> tuple[Path, ...]:
             unfinished.mkdir()
             with tempfile.TemporaryDirectory(prefix="pxelab-") as scratch:
                 apt = Apt(Path(scratch), "deb", mirror(), suite, "amd64")
-                said = apt.cache("depends", "--recurse", "--important", meta)
-                pattern = re.compile(rf"linux-(?:image|modules|binary|base)-\S*{re.escape(flavor)}")
-                names = sorted({line for line in said.splitlines() if pattern.fullmatch(line)})
-                if not names:
-                    raise LabError(f"{mirror()} {suite}: no package {meta}")
-                for path in apt.get("download", *names):
+                for path in apt.get("download", *names(apt)):
                     shutil.copy(path, unfinished / path.name)
             unfinished.rename(folder)
     return tuple(sorted(folder.glob("*.deb")))

@@ -48,6 +48,20 @@ SYSVINIT_PACKAGES = (
 )
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 BOOTSTRAP_SECONDS = 1500.0
+# apt in the tree $1, as mmdebstrap calls it; its lists go, as they do there.
+_EXTEND = """
+set -e
+cd "$1" && shift
+mount -t proc proc proc
+mount -t sysfs sysfs sys
+mount --rbind /dev dev
+options='-q -y -o Acquire::Languages=none -o Acquire::Check-Valid-Until=false'
+export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
+chroot . apt-get $options update
+chroot . apt-get $options --no-install-recommends install "$@"
+chroot . apt-get clean
+rm -rf var/lib/apt/lists/*
+"""
 # Lists of suites that are still growing may be past their valid-until date.
 _STABLE = ("bullseye", "bookworm", "trixie")
 
@@ -107,10 +121,12 @@ def mirror() -> str:
 def debian(suite: str, extra: Sequence[str] = ()) -> Tree:
     """Return a Debian tree of the suite, with more packages if wanted.
 
-    Makes it when the cache lacks it: about a minute and 700 MB. Several processes may ask
-    at once; one makes it. Raises LabError with mmdebstrap's last words.
+    Makes it when the cache lacks it: about a minute and 700 MB; one with more packages from a copy of
+    the usual one, in a third of that time. Several processes may ask at once; one makes it. Raises
+    LabError with the last words of mmdebstrap or apt.
     """
-    return _cached(suite, (*PACKAGES, *sorted(extra)))
+    base = _cached(suite, PACKAGES)
+    return _cached(suite, tuple(sorted(extra)), base) if extra else base
 
 
 def sysvinit(suite: str) -> Tree:
@@ -123,15 +139,19 @@ def chroot(suite: str, packages: Sequence[str]) -> Tree:
     return _cached(suite, tuple(sorted(packages)))
 
 
-def _cached(suite: str, packages: tuple[str, ...]) -> Tree:
-    key = hashlib.sha256("\n".join((suite, str(RECIPE), *packages)).encode()).hexdigest()[:12]
+def _cached(suite: str, packages: tuple[str, ...], base: Tree | None = None) -> Tree:
+    words = (suite, str(RECIPE), *([f"upon {base.path.name}"] if base else []), *packages)
+    key = hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
     folder = cache_folder() / "trees"
     folder.mkdir(exist_ok=True)
     tree = Tree(folder / f"{suite}-{key}", suite)
     if not tree.path.is_dir():
         with locked(folder / f"{suite}-{key}.lock"):
             if not tree.path.is_dir():
-                bootstrap(suite, packages, tree.path)
+                if base is None:
+                    bootstrap(suite, packages, tree.path)
+                else:
+                    extend(base, packages, tree.path)
     return tree
 
 
@@ -156,4 +176,32 @@ def bootstrap(suite: str, packages: Sequence[str], target: Path) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
         last = "\n".join(done.stderr.decode(errors="replace").splitlines()[-15:])
         raise LabError(f"mmdebstrap could not make a {suite} tree:\n{last}")
+    unfinished.rename(target)
+
+
+def extend(base: Tree, packages: Sequence[str], target: Path) -> None:
+    """Make a tree that is `base` with more packages, as `bootstrap` does; LabError if that fails."""
+    if os.geteuid() != 0:
+        raise LabError(
+            f"no {base.suite} tree with {', '.join(packages)} in the cache, and only root can make one"
+        )
+    unfinished = target.with_name(f"{target.name}.new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    run.run(["cp", "-a", "--reflink=auto", base.path, unfinished], timeout=BOOTSTRAP_SECONDS)
+    policy, resolver = unfinished / "usr/sbin/policy-rc.d", unfinished / "etc/resolv.conf"
+    policy.write_text("#!/bin/sh\nexit 101\n")  # nothing is started
+    policy.chmod(0o755)
+    shutil.copy("/etc/resolv.conf", resolver)
+    with (
+        tempfile.TemporaryDirectory(prefix="pxelab-") as scratch,
+        Namespace(Path(scratch), share_net=True) as space,
+    ):
+        done = space.run(
+            ["sh", "-c", _EXTEND, "sh", unfinished, *packages], timeout=BOOTSTRAP_SECONDS, check=False
+        )
+    if done.returncode != 0:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        last = "\n".join((done.stdout + done.stderr).decode(errors="replace").splitlines()[-15:])
+        raise LabError(f"apt could not put {', '.join(packages)} into a {base.suite} tree:\n{last}")
+    policy.unlink()
     unfinished.rename(target)

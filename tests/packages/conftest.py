@@ -1,4 +1,7 @@
-"""Real systems to install into: trees of the cache, written to as views in a laboratory of their own."""
+"""Real systems to install into: trees of the cache, written to as views in a laboratory of their own.
+
+`make test` has a process for each suite: tests of one are an `xdist_group`, and share what was built.
+"""
 
 import os
 import sys
@@ -9,9 +12,9 @@ import pytest
 
 from pxelab import Lab, Tree, trees
 from pxelab.chroot import Chroot
+from tests.packages.building import ROOT, Built, build
 from tests.packages.places import RUNTIME
 
-ROOT = Path(__file__).resolve().parents[2]
 COMMAND = b"""#!/usr/bin/python3 -B
 import sys
 
@@ -22,6 +25,15 @@ main()
 """
 
 OpenChroot = Callable[[Tree], Chroot]
+Packaged = Callable[[str], Built]
+
+
+def of_suite(name: str) -> pytest.MarkDecorator:
+    """Return the mark of tests that share what was built for a suite."""
+    return pytest.mark.xdist_group(name)
+
+
+SUITES = tuple(pytest.param(name, marks=of_suite(name)) for name in ("bookworm", "trixie"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +65,19 @@ def bookworm() -> Tree:
 def trixie() -> Tree:
     """A Debian 13 tree with what mkpxeinit needs to run in it."""
     return trees.debian("trixie", RUNTIME)
+
+
+@pytest.fixture(scope="session")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> Packaged:
+    """A function that returns the package, built with what a suite has; once for all tests."""
+    made: dict[str, Built] = {}
+
+    def of(suite: str) -> Built:
+        if suite not in made:
+            made[suite] = build(suite, tmp_path_factory.mktemp("package"))
+        return made[suite]
+
+    return of
 
 
 def put_ours(system: Chroot, config: str, *, hooks: bool = True, kinds: tuple[str, ...] = ()) -> None:

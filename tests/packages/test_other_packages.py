@@ -12,11 +12,21 @@ from pathlib import Path
 import pytest
 
 from mkpxeinit import __version__
-from tests.packages.building import SPEC, rpm
-from tests.packages.conftest import ROOT
+from tests.packages.building import ROOT, SPEC, release, rpm
 from tests.unit.small import RELEASE, kernel_tree, make_tree
 
 PKGBUILD = ROOT / "packaging/arch/PKGBUILD"
+
+# Arch's `python`: its modules `build` and `installer` are pip's work here.
+PYTHON = f"""#!/bin/sh
+case "$1 $2 $3" in
+    "-m build --wheel") exec {sys.executable} -m pip wheel -q --no-deps --no-build-isolation -w dist . ;;
+    "-m installer --destdir="*)
+        exec {sys.executable} -m pip install -q --no-deps --ignore-installed --no-warn-script-location \\
+            --root "${{3#*=}}" --prefix /usr dist/*.whl ;;
+esac
+exec {sys.executable} "$@"
+"""
 
 
 def call(*words: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
@@ -64,6 +74,16 @@ def test_rpm(tmp_path: Path) -> None:
     assert "/usr/bin/mkpxeinit" in listed
     triggers = call("rpm", "-qp", "--filetriggers", package)
     assert triggers.count("/usr/libexec/mkpxeinit/rpm-trigger installed") == 3
+    assert "/usr/lib/python3/site-packages/mkpxeinit/pxelab/smoke.py" in listed
+    assert not [path for path in listed if "site-packages/pxelab" in path]
+    check_pages("".join(f"{path}\n" for path in listed))
+
+
+def check_pages(listed: str) -> None:
+    """The pages are there as README and docs/changelog.md lead to them (an older rpm adds the version)."""
+    listed = listed.replace(f"/doc/mkpxeinit-{__version__}/", "/doc/mkpxeinit/")
+    for name in ("README.md", "CHANGELOG.md", "docs/tutorial.md", "docs/changelog.md", "docs/way.svg"):
+        assert f"/usr/share/doc/mkpxeinit/{name}\n" in listed, name
 
 
 @pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
@@ -81,6 +101,33 @@ def test_pkgbuild() -> None:
     finally:
         shutil.rmtree(place)
     assert f"\tpkgver = {__version__}\n" in told and "\tdepends = python-zstandard\n" in told
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("makepkg"), reason="makepkg is not installed")
+def test_arch_package(tmp_path: Path) -> None:
+    """makepkg builds it, runs its check, and packs it, with stand-ins for Arch's Python."""
+    release(tmp_path)
+    shutil.copy(PKGBUILD, tmp_path)
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    # makepkg refuses to be root; in a namespace of its own root is another user to it.
+    words = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "makepkg", "--nodeps"]
+    env = {"PATH": f"{python.parent}:{os.environ['PATH']}", "PKGEXT": ".pkg.tar"}
+    said = call(*words, cwd=tmp_path, env=env)
+    assert re.search(r"^=+ \d+ passed", said, re.MULTILINE), said
+    (package,) = tmp_path.glob("*.pkg.tar")
+    listed = call("tar", "-tf", package)
+    listed = "".join(f"/{line}\n" for line in listed.splitlines())
+    for name in (
+        "bin/mkpxeinit",
+        "share/libalpm/hooks/90-mkpxeinit-add.hook",
+        "share/man/man8/mkpxeinit.8.gz",
+    ):
+        assert f"/usr/{name}\n" in listed, name
+    check_pages(listed)
 
 
 @pytest.mark.long

@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from mkpxeinit.errors import PublishError
-from mkpxeinit.netboot import description, loaders, moves, references, secrets
+from mkpxeinit.netboot import description, loaders, moves, publish, references, secrets
 from mkpxeinit.netboot.published import Published
 from mkpxeinit.netboot.tftproot import TftpRoot
 from mkpxeinit.sysroot import Sysroot
@@ -244,3 +244,11 @@ def test_a_description_says_who_boots_what(tmp_path: Path) -> None:
     state, _ = moves.to_site(state, site)
     assert "other" not in {slot.label for slot in state.slots}
     assert "other" in {slot.label for slot in moves.to_tree(state, "other.3").slots}
+
+
+def test_a_chroot_does_not_know_where_it_is() -> None:
+    """It is its own `/`; the server has published the tree before, and looks for it there."""
+    state = moves.to_tree(Published(), "pc.1", "/netboot/pc")
+    assert publish.place_of(Path("/"), "pc", state) == "/netboot/pc"
+    assert publish.place_of(Path("/moved/pc"), "pc", state) == "/moved/pc"
+    assert publish.place_of(Path("/"), "other", state) == "/"
