@@ -304,14 +304,15 @@ def _quick_alias(text: str) -> Aliases | None:
     Each line begins with `alias`, there are no more such words than lines, and each is the first of three:
     so no line has more or fewer.
     """
+    if not text.isascii() or any(blank in text for blank in _BLANKS):
+        return None  # also in a comment: some of these end a line
     while text.startswith("#"):
         text = text.partition("\n")[2]
     lines = text.count("\n")
     words = text.split()
     modules = words[2::3]
     if (
-        not (text.endswith("\n") and text.isascii())
-        or any(blank in text for blank in _BLANKS)
+        not text.endswith("\n")
         or f"\n{text}".count("\nalias ") != lines
         or words.count("alias") != lines
         or words[::3].count("alias") != lines

@@ -174,6 +174,7 @@ def test_a_list_is_read_at_once(text: str, name: str) -> None:
         (" alias a b\n", "alias"),
         ("alias a\u2028b c\n", "alias"),
         ("options a b\n", "alias"),
+        ("#\x0balias a b\nalias c d\n", "alias"),
     ],
 )
 def test_what_is_odd_is_looked_at_line_by_line(text: str, name: str) -> None:
