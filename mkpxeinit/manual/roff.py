@@ -91,7 +91,8 @@ def document(name: str, number: int, date: str, version: str, body: Iterable[str
     title = escape(name.upper(), code=True)
     head = f'.TH "{title}" "{number}" "{date}" "mkpxeinit {version}" "mkpxeinit manual"'
     first = r".\" Written by python -m mkpxeinit.manual; edit its sources."
-    return "\n".join((first, head, ".nh", ".ad l", *_tidied(body))) + "\n"
+    # Newer macros of groff adjust lines again at each heading, unless the string AD says otherwise.
+    return "\n".join((first, ".ds AD l", head, ".nh", ".ad l", *_tidied(body))) + "\n"
 
 
 def _tidied(lines: Iterable[str]) -> Iterator[str]:
