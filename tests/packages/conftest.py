@@ -1,6 +1,6 @@
 """Real systems to install into: trees of the cache, written to as views in a laboratory of their own.
 
-`make test` has a process for each suite: tests of one are an `xdist_group`, and share what was built.
+`make test` gives all tests of a file to one process: they share what was built.
 """
 
 import os
@@ -26,14 +26,7 @@ main()
 
 OpenChroot = Callable[[Tree], Chroot]
 Packaged = Callable[[str], Built]
-
-
-def of_suite(name: str) -> pytest.MarkDecorator:
-    """Return the mark of tests that share what was built for a suite."""
-    return pytest.mark.xdist_group(name)
-
-
-SUITES = tuple(pytest.param(name, marks=of_suite(name)) for name in ("bookworm", "trixie"))
+SUITES = ("bookworm", "trixie")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
