@@ -19,7 +19,7 @@ def state_of(text: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("suite", "nic"),
     [
-        ("bookworm", "virtio-net-pci"),
+        pytest.param("bookworm", "virtio-net-pci", marks=pytest.mark.long),
         pytest.param("bookworm", "e1000", marks=pytest.mark.long),
         ("trixie", "virtio-net-pci"),
     ],

@@ -61,7 +61,7 @@ def dev_archive(prefix: str) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("prefix", ["dev/", "./"])
+@pytest.mark.parametrize("prefix", ["dev/", pytest.param("./", marks=pytest.mark.long)])
 def test_dev_from_archive(lab: Lab, bookworm: Tree, bookworm_image: Path, prefix: str) -> None:
     """pxeinit.dev=tar unpacks the tree's dev.tar.gz."""
     report = quick_boot(

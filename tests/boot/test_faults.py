@@ -26,7 +26,13 @@ def leave_the_shell(machine: RunningMachine) -> None:
     machine.send("exit\n")
 
 
-@pytest.mark.parametrize("name", ["usr/local/sbin/report", "usr/lib/x86_64-linux-gnu/libc.so.6"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("usr/local/sbin/report", marks=pytest.mark.long),
+        "usr/lib/x86_64-linux-gnu/libc.so.6",
+    ],
+)
 def test_reads_end_in_eio(lab: Lab, bookworm: Tree, bookworm_image: Path, name: str) -> None:
     """Of the init itself, or of a library that every program needs; over no version it is better."""
     view = reporting_tree(lab, bookworm)

@@ -13,7 +13,7 @@ RUNNING_SECONDS = 300.0
 @pytest.mark.parametrize(
     ("suite", "mode", "when", "limit"),
     [
-        ("bookworm", "farm", "asked", 60),
+        pytest.param("bookworm", "farm", "asked", 60, marks=pytest.mark.long),
         pytest.param("trixie", "farm", "asked", 60, marks=pytest.mark.long),
         # Nothing gets past logind: every path begins on the server.
         pytest.param("trixie", "overlay", "asked", 60, marks=pytest.mark.long),

@@ -114,6 +114,7 @@ def test_two_servers_one_useless(lab: Lab, bookworm: Tree, bookworm_image: Path)
     assert set(servers[2:]) <= {bytes((10, 77, 0, 1))}
 
 
+@pytest.mark.long
 def test_two_servers_and_the_useless_one_always_first(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """It ends in a code that says what is missing; with the root on the command line it is no fault."""
     useless = Voice("10.77.0.9", ("10.77.0.190",))

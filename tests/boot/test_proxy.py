@@ -52,6 +52,7 @@ def test_the_boot_server_is_the_proxys(
     assert addresses.count("sending ACK") >= 1
 
 
+@pytest.mark.long
 def test_the_proxy_alone_knows_no_root(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """It speaks to boot ROMs only: asked as one, it offers no address. The code says what is missing."""
     lab.ganesha({EXPORT: reporting_tree(lab, bookworm)})

@@ -85,6 +85,7 @@ def test_uefi_by_grub_after_a_rollback(lab: Lab, bookworm: Tree, root: Path, pub
     assert_booted(report, "pc.1", "one")
 
 
+@pytest.mark.long
 def test_two_clients_on_different_generations(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
     """The canary, known by its MAC address, boots the new generation; the other one the old."""
     publish("--append", f"{APPEND} mark=one")
@@ -96,6 +97,7 @@ def test_two_clients_on_different_generations(lab: Lab, bookworm: Tree, root: Pa
     assert_booted(read_report(other, LOADER_SECONDS), "pc.1", "one")
 
 
+@pytest.mark.long
 def test_a_switch_in_mid_download(lab: Lab, bookworm: Tree, root: Path, publish: Publish) -> None:
     """A client that has begun with the old generation comes up with it, whole; the next one gets the new."""
     publish("--append", f"{APPEND} mark=one")

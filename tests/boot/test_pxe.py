@@ -119,6 +119,7 @@ def test_smoke_fails_with_its_client(tmp_path: Path, bookworm: Tree, bookworm_im
     check_plot(tmp_path / "boot.svg", STEPS[:-1])
 
 
+@pytest.mark.long
 def test_pxelinux_from_dnsmasq(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """A real DHCP server that names the loader and the root; the e1000's own ROM asks it."""
     folder = netboot.pxelinux(lab.folder / "tftp", bookworm.vmlinuz, (bookworm_image,), "console=ttyS0")

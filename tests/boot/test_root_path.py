@@ -17,8 +17,14 @@ USED_DRIVER = (
     ("root_path", "versions", "options"),
     [
         pytest.param(EXPORT, "4.2", (), id="without-server"),
-        pytest.param(f"{SERVER}:{EXPORT}", "4.2", (), id="with-server"),
-        pytest.param(f"{EXPORT},vers=4.1,rsize=65536", "4.1", ("rsize=65536",), id="with-options"),
+        pytest.param(f"{SERVER}:{EXPORT}", "4.2", (), id="with-server", marks=pytest.mark.long),
+        pytest.param(
+            f"{EXPORT},vers=4.1,rsize=65536",
+            "4.1",
+            ("rsize=65536",),
+            id="with-options",
+            marks=pytest.mark.long,
+        ),
         pytest.param(f"nfs.lab:{EXPORT},nfsvers=4.0", "4.0", (f"addr={SERVER}",), id="with-host-name"),
     ],
 )
@@ -42,7 +48,7 @@ def test_option_17(
     [
         f"root=/dev/nfs nfsroot={SERVER}:{EXPORT}",
         f"root=nfs:nfs.lab:{EXPORT},vers=4.1",
-        f"root=nfs4:{SERVER}:{EXPORT}",
+        pytest.param(f"root=nfs4:{SERVER}:{EXPORT}", marks=pytest.mark.long),
     ],
     ids=["nfsroot", "root-nfs-name", "root-nfs4"],
 )
@@ -75,6 +81,7 @@ def test_static_address(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     assert report.sections["resolv.conf"] == f"nameserver {SERVER}"
 
 
+@pytest.mark.long
 def test_bootif_chooses(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """Of two cards, BOOTIF names the one that is used; the other stays down."""
     macs = ("52:54:00:99:00:01", "52:54:00:99:00:02")
@@ -93,6 +100,7 @@ def test_bootif_chooses(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     assert macs[0] not in report.sections["up"]
 
 
+@pytest.mark.long
 def test_two_cards_first_lease_wins(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     """Without BOOTIF all cards ask at once; the one without a server goes down again."""
     lab.add_bridge("br1", "10.78.0")
@@ -110,6 +118,7 @@ def test_two_cards_first_lease_wins(lab: Lab, bookworm: Tree, bookworm_image: Pa
     assert "52:54:00:99:00:01" not in report.sections["up"]
 
 
+@pytest.mark.long
 def test_usb_card(lab: Lab, bookworm: Tree, build_image: Callable[..., Path]) -> None:
     """A USB adapter shows itself only after its controller's driver: looked for again, driven by modalias."""
     modules = ("xhci_pci", "cdc_ether", "rndis_host")

@@ -138,7 +138,8 @@ def test_ipxe_script_by_kea(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi
     check(read_report(machine, BOOT_SECONDS), site)
 
 
-@pytest.mark.parametrize("loader", ["pxelinux", pytest.param("ipxe", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("loader", ["pxelinux", "ipxe"])
 def test_two_clients_by_mac(lab: Lab, bookworm: Tree, bookworm_image: Path, loader: str) -> None:
     """Host name, address, mode and group of each: by DHCP, and by the loader's own configuration."""
     view = reporting_tree(lab, bookworm, NAMES)
@@ -171,7 +172,8 @@ def test_two_clients_by_mac(lab: Lab, bookworm: Tree, bookworm_image: Path, load
     assert "pxeinit.group" not in reports[ONE].sections["names"]
 
 
-@pytest.mark.parametrize("uefi", [False, UEFI], ids=["bios", "uefi"])
+@pytest.mark.long
+@pytest.mark.parametrize("uefi", [False, True], ids=["bios", "uefi"])
 def test_proxy_beside_another_server(lab: Lab, bookworm: Tree, bookworm_image: Path, uefi: bool) -> None:
     """The other server gives the addresses and knows nothing of boots; dnsmasq gives the boot file alone."""
     view = reporting_tree(lab, bookworm)

@@ -54,7 +54,8 @@ def test_each_phase_is_reported(lab: Lab, bookworm: Tree, bookworm_image: Path) 
     assert all(line["mac"].startswith("52:54:00:") for line in lines)
 
 
-@pytest.mark.parametrize("seconds", [5, pytest.param(120, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [5, 120])
 def test_a_server_that_goes_while_the_client_runs(
     lab: Lab, bookworm: Tree, bookworm_image: Path, seconds: int
 ) -> None:

@@ -75,9 +75,10 @@ def lives_beyond(machine: RunningMachine, server: Udhcpd, seconds: float) -> Non
 
 
 # A lease of 20 s shows in one minute what one of 60 s shows in six.
-LEASES = [(20, 50.0), pytest.param(60, 330.0, marks=pytest.mark.long)]
+LEASES = [(20, 50.0), (60, 330.0)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("lease", "seconds"), LEASES)
 def test_short_lease_systemd(
     lab: Lab, bookworm: Tree, build_image: object, lease: int, seconds: float

@@ -138,6 +138,7 @@ def test_system_a_diskless_linux_howto(lab: Lab, bookworm: Tree) -> None:
     assert count(log, rf"DHCPRELEASE of {ADDRESS}") == released + 1
 
 
+@pytest.mark.long
 def test_system_b_pixie_booting_ubuntu(lab: Lab) -> None:
     """ISC dhcpd, tftpd-hpa, pxelinux, a root that is written to, and an /etc of the client's own.
 
@@ -183,7 +184,7 @@ def test_system_b_pixie_booting_ubuntu(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("mode", "everybodys"),
     [
-        ("farm", "overlay"),
+        pytest.param("farm", "overlay", marks=pytest.mark.long),
         pytest.param("overlay", "farm", marks=pytest.mark.long),
         pytest.param("ro", "farm", marks=pytest.mark.long),
     ],

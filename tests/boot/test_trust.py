@@ -85,7 +85,15 @@ def test_no_root_path(lab: Lab, bookworm: Tree, bookworm_image: Path) -> None:
     machine.expect(r"PXE-INIT-root-no-path", 60)
 
 
-@pytest.mark.parametrize("root_path", ["/../etc", "$(reboot):/x", "/a/../../b", "ftp://x/y"])
+@pytest.mark.parametrize(
+    "root_path",
+    [
+        "/../etc",
+        "$(reboot):/x",
+        pytest.param("/a/../../b", marks=pytest.mark.long),
+        pytest.param("ftp://x/y", marks=pytest.mark.long),
+    ],
+)
 def test_bad_root_path(lab: Lab, bookworm: Tree, bookworm_image: Path, root_path: str) -> None:
     """What DHCP says is data: it is quoted and refused, not used."""
     machine = failing(lab, bookworm, bookworm_image, root_path=root_path)
