@@ -1,5 +1,6 @@
 """The NFS server: NFS-Ganesha with its VFS back end, inside a laboratory."""
 
+import re
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .lab import Lab
 
 READY_SECONDS = 30.0
+_FLUSHES = 6  # the first release of Debian's that asks for PR_SET_IO_FLUSHER
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,17 @@ EXPORT {{
 """
 
 
-def configuration(settings: NfsSettings) -> str:
-    """Return ganesha.conf for these settings."""
+def configuration(settings: NfsSettings, release: int = 0) -> str:
+    """Return ganesha.conf for these settings, and a major release of Ganesha."""
     protocols = ", ".join(str(version) for version in settings.versions)
     minors = ", ".join(str(minor) for minor in settings.minor_versions)
     numeric = "true" if settings.numeric_owners else "false"
     graceless = "true" if settings.graceless else "false"
+    # Without CAP_SYS_RESOURCE, as in containers, newer ones would not start; older ones do not know the word.
+    lenient = "Allow_Set_Io_Flusher_Fail = true;" if release >= _FLUSHES else ""
     head = f"""
 NFS_CORE_PARAM {{
+    {lenient}
     Protocols = {protocols};
     NFS_Port = {settings.port};
     mount_path_pseudo = true;
@@ -107,7 +112,7 @@ class Ganesha(Server):
         if 3 in self.settings.versions:
             self._lab.need_rpcbind()
         config = self.folder / "ganesha.conf"
-        config.write_text(configuration(self.settings), encoding="utf-8")
+        config.write_text(configuration(self.settings, self._release()), encoding="utf-8")
         for folder in ("/run/ganesha", "/var/lib/nfs/ganesha"):
             self._lab.space.path(Path(folder)).mkdir(parents=True, exist_ok=True)
         arguments = ["-F", "-L", self.log, "-f", config, "-p", self.folder / "ganesha.pid"]
@@ -117,6 +122,12 @@ class Ganesha(Server):
             )
         if wait:
             self.wait_ready()
+
+    def _release(self) -> int:
+        """Return the major release of the server that is installed, 0 if it does not say."""
+        said = self._lab.space.run(["ganesha.nfsd", "-v"], timeout=READY_SECONDS, check=False).stdout
+        found = re.search(rb"Release = V(\d{1,4})\.", said)
+        return int(found[1]) if found else 0
 
     def wait_ready(self, timeout: float = READY_SECONDS) -> None:
         """Return as soon as the server answers; raise LabError with its log if it does not."""
