@@ -119,6 +119,12 @@ def test_dnsmasq_accepts_the_configuration(tmp_path: Path) -> None:
     assert 'tag:client0,option:root-path,"/other,a"' in config.read_text()
 
 
+@pytest.mark.parametrize(("release", "known"), [(0, False), (4, False), (6, True)])
+def test_ganesha_is_told_only_what_it_knows(release: int, known: bool) -> None:
+    text = ganesha.configuration(NfsSettings({"/a": Path("/b")}), release)
+    assert ("Allow_Set_Io_Flusher_Fail" in text) == known
+
+
 def test_ganesha_configuration_names_versions_and_owners() -> None:
     text = ganesha.configuration(NfsSettings({"/a": Path("/b")}, versions=(3,), numeric_owners=False))
     assert "Protocols = 3;" in text
