@@ -11,14 +11,28 @@ FETCH_SECONDS = 600.0
 class Apt:
     """An empty root (lists, status, sources) in a new folder; another user than root can use it, too."""
 
-    def __init__(self, root: Path, kind: str, mirror: str, suite: str, architecture: str) -> None:
-        """Fetch the suite's list of packages (`deb`) or of sources (`deb-src`); LabError with apt's words."""
+    def __init__(
+        self,
+        root: Path,
+        kind: str,
+        mirror: str,
+        suite: str,
+        architecture: str,
+        *,
+        security: bool = False,
+    ) -> None:
+        """Fetch the suite's list of packages (`deb`) or of sources (`deb-src`); LabError with apt's words.
+
+        With `security` also that of its security updates, as Debian's mirrors have it beside theirs.
+        """
         for name in ("etc/apt/apt.conf.d", "etc/apt/preferences.d", "var/lib/apt/lists/partial",
                      "var/cache/apt/archives/partial", "var/lib/dpkg", "packages"):  # fmt: skip
             (root / name).mkdir(parents=True)
         (root / "var/lib/dpkg/status").touch()
-        source = f"{kind} [arch={architecture} signed-by={KEYRING}] {mirror} {suite} main\n"
-        (root / "etc/apt/sources.list").write_text(source)
+        places = [f"{mirror} {suite}", *([f"{mirror}-security {suite}-security"] if security else [])]
+        marks = f"[arch={architecture} signed-by={KEYRING}]"
+        sources = "".join(f"{kind} {marks} {place} main\n" for place in places)
+        (root / "etc/apt/sources.list").write_text(sources)
         options = [
             f"Dir={root}",
             f"Dir::State::status={root}/var/lib/dpkg/status",

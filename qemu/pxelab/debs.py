@@ -16,11 +16,11 @@ from .trees import cache_folder, locked, mirror
 SCAN_SECONDS = 60.0
 
 
-def kernel(suite: str, flavor: str) -> tuple[Path, ...]:
+def kernel(suite: str, flavor: str, *, security: bool = False) -> tuple[Path, ...]:
     """Return the packages of a kernel of `suite` beside the usual one: `cloud-amd64`, for example.
 
-    They are linux-image-FLAVOR and what it leads to. Fetches 20 to 80 MB when the cache lacks them.
-    LabError with the last words of the program that failed.
+    They are linux-image-FLAVOR and what it leads to; with `security` the newest, also of the suite's
+    security updates, for trees that have these. Fetches 20 to 80 MB when the cache lacks them. LabError with the last words of the program that failed.
     """
     meta = f"linux-image-{flavor}"
 
@@ -32,7 +32,7 @@ def kernel(suite: str, flavor: str) -> tuple[Path, ...]:
             raise LabError(f"{mirror()} {suite}: no package {meta}")
         return found
 
-    return _cached(suite, meta, names)
+    return _cached(suite, meta, names, security=security)
 
 
 def packages(suite: str, *names: str) -> tuple[Path, ...]:
@@ -40,8 +40,10 @@ def packages(suite: str, *names: str) -> tuple[Path, ...]:
     return _cached(suite, "+".join(names), lambda apt: names)
 
 
-def _cached(suite: str, key: str, names: Callable[[Apt], Sequence[str]]) -> tuple[Path, ...]:
-    folder = cache_folder() / "packages" / f"{suite}-{key}"
+def _cached(
+    suite: str, key: str, names: Callable[[Apt], Sequence[str]], *, security: bool = False
+) -> tuple[Path, ...]:
+    folder = cache_folder() / "packages" / f"{suite}{'-security' if security else ''}-{key}"
     folder.parent.mkdir(exist_ok=True)
     with locked(folder.with_name(f"{folder.name}.lock")):
         if not folder.is_dir():
@@ -49,7 +51,7 @@ def _cached(suite: str, key: str, names: Callable[[Apt], Sequence[str]]) -> tupl
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             with tempfile.TemporaryDirectory(prefix="pxelab-") as scratch:
-                apt = Apt(Path(scratch), "deb", mirror(), suite, "amd64")
+                apt = Apt(Path(scratch), "deb", mirror(), suite, "amd64", security=security)
                 for path in apt.get("download", *names(apt)):
                     shutil.copy(path, unfinished / path.name)
             unfinished.rename(folder)

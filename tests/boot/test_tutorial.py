@@ -192,7 +192,7 @@ def offer_a_kernel(folder: Path) -> None:
     """Have an archive in which linux-image-amd64 is newer, and leads to a kernel that the tree has not."""
     tree, place = folder / "srv/netboot/pc", folder / "kernel"
     place.mkdir()
-    packages = debs.kernel("bookworm", "cloud-amd64")
+    packages = debs.kernel("bookworm", "cloud-amd64", security=True)  # as new as the page's tree has
     (meta,) = (path for path in packages if path.name.startswith("linux-image-cloud-amd64_"))
     newer = "sed -i 's/^Package: .*/Package: linux-image-amd64/; s/^Version: .*/Version: 99/' DEBIAN/control"
     offered = changed(meta, place / "linux-image-amd64_99_amd64.deb", newer)
