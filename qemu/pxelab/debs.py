@@ -20,7 +20,8 @@ def kernel(suite: str, flavor: str, *, security: bool = False) -> tuple[Path, ..
     """Return the packages of a kernel of `suite` beside the usual one: `cloud-amd64`, for example.
 
     They are linux-image-FLAVOR and what it leads to; with `security` the newest, also of the suite's
-    security updates, for trees that have these. Fetches 20 to 80 MB when the cache lacks them. LabError with the last words of the program that failed.
+    security updates, for trees that have these. Fetches 20 to 80 MB when the cache lacks them.
+    LabError with the last words of the program that failed.
     """
     meta = f"linux-image-{flavor}"
 
