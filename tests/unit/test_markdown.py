@@ -53,6 +53,7 @@ def test_convert(text: str, lines: list[str]) -> None:
 def test_a_heading_makes_a_paragraph_idle() -> None:
     page = roff.document("a-b", 7, "2026-01-02", "1", markdown.convert("## X\n\ntext\n"))
     assert page.splitlines()[1:] == [
+        ".ds AD l",
         r'.TH "A\-B" "7" "2026-01-02" "mkpxeinit 1" "mkpxeinit manual"',
         ".nh",
         ".ad l",
