@@ -15,12 +15,11 @@ read_known() {
     } 2>/dev/null < /etc/pxeinit/tree || known_init=
 }
 
-# look_at PATH...: sets looked_at to "MODE.SIZE" of each, "MODE.SIZE.TARGET" of links, as far as stat says something.
-# (stat's %N is the quoted name, of links followed by an arrow and the quoted target.)
+# look_at PATH...: sets looked_at to "MODE.SIZE" of each, "MODE.SIZE.TARGET" of links, as far as stat says something. To be
+# called under set -f. (stat's %N is the name, of links followed by an arrow and the quoted target.)
 look_at() {
     local word part=fact
     looked_at=
-    set -f
     for word in $(stat -c '%f.%s %N' "$@" 2>/dev/null); do
         case $part$word in
             name*) part=fact ;;
@@ -29,7 +28,6 @@ look_at() {
             target*) word=${word#?} looked_at=$looked_at.${word%?} part=fact ;;
         esac
     done
-    set +f
     looked_at=${looked_at# }
 }
 
@@ -41,9 +39,8 @@ look_known() {
     [ -n "$known_init" ] && [ "$known_init" = "${param_init:-$known_init}" ] && cd $nfs_root || return 1
     set -f
     # shellcheck disable=SC2086  # a list of words
-    set -- $known_paths
+    look_at $known_paths
     set +f
-    look_at "$@"
     cd /
     if [ "$looked_at" != "$known_facts" ]; then
         log_line "the tree's init is not as this image's builder saw it: looked at anew"

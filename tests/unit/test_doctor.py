@@ -120,6 +120,16 @@ def test_this_host() -> None:
     assert not host.is_static("/bin/sh") and not host.is_static("/no/such")
 
 
+def debian_packages() -> set[str]:
+    """Return every package that doctor sends users of Debian to."""
+    return {
+        name
+        for needs in PARTS.values()
+        for need in needs
+        for name in (need.packages.get("debian") or "").split()
+    }
+
+
 def test_every_need_has_packages_for_every_family() -> None:
     """Or says that none is known; a name that was forgotten would be neither."""
     for needs in PARTS.values():
@@ -130,12 +140,7 @@ def test_every_need_has_packages_for_every_family() -> None:
 @pytest.mark.skipif(shutil.which("apt-cache") is None, reason="asks Debian's list of packages")
 def test_debian_has_the_packages() -> None:
     """The archive knows each, and the demonstration, which needs most of them, installs those."""
-    names = {
-        name
-        for needs in PARTS.values()
-        for need in needs
-        for name in (need.packages.get("debian") or "").split()
-    }
+    names = debian_packages()
     if not any(Path("/var/lib/apt/lists").glob("*Packages*")):
         pytest.skip("apt has no lists")
     said = subprocess.run(

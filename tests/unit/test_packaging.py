@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mkpxeinit.doctor_needs import PARTS
 from tests.packages.places import BUILD
+from tests.unit.test_doctor import debian_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLISHER = ROOT / "tools/publisher"
@@ -41,12 +41,7 @@ def test_a_build_wants_what_the_package_says() -> None:
 
 def test_what_doctor_names_is_suggested() -> None:
     """Every package that doctor sends users of Debian to, and no other."""
-    named = {
-        name
-        for needs in PARTS.values()
-        for need in needs
-        for name in (need.packages.get("debian") or "").split()
-    }
+    named = debian_packages()
     known = field("Depends") | field("Suggests")
     # Python's libraries are ${python3:Depends}, libarchive is its library's; util-linux is on every system.
     others = {each for each in named if each.startswith(("python3-", "libarchive"))} | {"util-linux"}
