@@ -119,7 +119,7 @@ def boots(lab: Lab, line: str, clients: Mapping[str, str], loads: str = "") -> N
                 coming.append((lab.machine(Machine(nics=(card,), guest=False, memory=MEMORY)), prompt))
             machine, prompt = coming.popleft()
             if loads:
-                machine.expect(re.escape(f"Loading {loads}"), BOOT_SECONDS)
+                machine.expect(re.escape(f"{loads}... ok"), BOOT_SECONDS)  # pxelinux and iPXE say it alike
             machine.expect(prompt, BOOT_SECONDS)
             up.append(machine)
         told = out.read_text(errors="replace")
