@@ -8,7 +8,8 @@ Each boot has one virtual processor without hardware help (TCG), 1 GiB, and a ne
 NFS-Ganesha of its own; all tools mount the same tree over it, with a layer that is thrown away. QEMU
 loads kernel and initrd itself, so that power-on → init is firmware, kernel and unpacking; in the rows
 "by PXE" the card's ROM, DHCP, pxelinux and TFTP come first. init → real init is from the kernel's `Run
-/init` to the first line of the tree's systemd, by the guest's clock.
+/init` to the last words of the initrd, before the tree's init is started; what follows until systemd's first
+line is the tree's own, for all tools alike: systemd and its libraries are read over the network.
 
 *bare script* is the least that boots this machine (bench/bare-init), as it stands in wiki pages: our
 image's modules and busybox, each step once, no check, no second try. Where a prototype of that kind takes
@@ -22,11 +23,12 @@ dracut's network is network-legacy on Debian 12, systemd-networkd on Debian 13. 
 
 klibc's ipconfig, initramfs-tools' DHCP client, may send its first request before the card takes it, and
 then waits for seconds. What passes between its first attempt and its last is shown behind its time; the
-second ratio is without it.
+second ratio is without it. mkpxeinit over NFS 3 does what initramfs-tools does: NFS 4 takes more of the
+kernel, much of that for trace events that nobody reads (decisions/0021-boot-time.md says why it is used).
 """
 # A peer, and what our phase may take of its one.
 _LIMITS = {"initramfs-tools": 0.35, "dracut": 0.1, "bare script": 0.83}
-_MODES = ("farm", "overlay")
+_MODES = ("farm", "overlay", "farm, NFS 3")
 
 
 def ratios(rows: Sequence[Mapping[str, Any]], suites: Mapping[str, str]) -> str:

@@ -134,7 +134,7 @@ def _build_ratios(rows: Sequence[Result]) -> str:
 def _boot(result: Result) -> tuple[str, Files]:
     rows = sorted(result["rows"], key=lambda row: (row["suite"], row["nic"], row["mode"]))
     rows_shown = table(
-        ("tool", "suite", "mode", "card", "power-on → init, s", "init → real init, s"),
+        ("tool", "suite", "mode", "card", "power-on → init, s", "init → real init, s", "→ its first line, s"),
         (
             (
                 row["tool"],
@@ -143,23 +143,28 @@ def _boot(result: Result) -> tuple[str, Files]:
                 row["nic"],
                 f"{row['power_on_to_init']:.1f}",
                 f"{row['init_to_real']:.2f}" + (f" ({row['lost']:.1f} lost)" if row["lost"] else ""),
+                f"{row['real_to_line']:.2f}",
             )
             for row in rows
         ),
     )
-    shown = [
-        Bar(
-            f"{row['tool']}, {row['mode']}, {row['nic']}, {row['suite']}",
-            (row["power_on_to_init"], row["init_to_real"]),
-            row["tool"].startswith("mkpxeinit"),
-        )
-        for row in rows
-    ]
-    phases = ("power-on → Run /init", "Run /init → real init")
-    name = f"{_PLOTS}/boot.svg"
-    plot = bars("Seconds from power-on to the real init", "s", shown, phases)
+    phases = ("power-on → Run /init", "Run /init → real init", "→ systemd's first line")
+    plots: Files = {}
+    for suite in dict.fromkeys(row["suite"] for row in rows):
+        shown = [
+            Bar(
+                f"{row['tool']}, {row['mode']}, {row['nic']}",
+                (row["power_on_to_init"], row["init_to_real"], row["real_to_line"]),
+                row["tool"].startswith("mkpxeinit"),
+            )
+            for row in rows
+            if row["suite"] == suite
+        ]
+        title = f"{_SUITES[suite]}: seconds from power-on to the real init and its first line"
+        plots[f"{_PLOTS}/boot-{suite}.svg"] = bars(title, "s", shown, phases)
     words = f"{boot_words.WORDS}\n{rows_shown}\n{boot_words.ratios(rows, _SUITES)}"
-    return f"{words}\n![boot]({name})\n", {name: plot}
+    pictures = "".join(f"![{Path(name).stem}]({name})\n" for name in plots)
+    return f"{words}\n{pictures}", plots
 
 
 # Result: what makes a section of it.

@@ -7,6 +7,7 @@ from html import escape
 
 _ROW, _LEFT, _WIDTH, _RIGHT = 22, 230, 460, 90  # pixels
 COLOURS = ("#2a6f97", "#c9a227", "#7a9e7e", "#b5533c", "#6d597a", "#3d405b")
+_LETTER = 7.3  # pixels of a bold letter, about, of a wide font
 _SIDE, _HIGH = 80, 320  # pixels: what stands left of a plot of curves, and its height
 
 
@@ -30,7 +31,8 @@ def bars(title: str, unit: str, rows: Sequence[Bar], parts: Sequence[str] = (), 
     top = 2 * _ROW + legend
     height = top + len(rows) * _ROW + 10
     longest = max(sum(row.parts) for row in rows) or 1.0
-    width = _LEFT + _WIDTH + _RIGHT
+    left = max(_LEFT, 18 + round(_LETTER * max(len(row.name) for row in rows)))
+    width = left + _WIDTH + _RIGHT
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
@@ -42,15 +44,16 @@ def bars(title: str, unit: str, rows: Sequence[Bar], parts: Sequence[str] = (), 
         lines.append(f'<rect x="{x}" y="{_ROW + 14}" width="12" height="12" fill="{COLOURS[number]}"/>')
         lines.append(f'<text x="{x + 18}" y="{_ROW + 24}">{escape(name)}</text>')
     for number, row in enumerate(rows):
-        lines += _bar(row, top + number * _ROW, _WIDTH / longest, unit, digits)
+        lines += _bar(row, (left, top + number * _ROW), _WIDTH / longest, unit, digits)
     return "\n".join((*lines, "</svg>", ""))
 
 
-def _bar(row: Bar, y: int, scale: float, unit: str, digits: int) -> list[str]:
-    """Return the elements of one bar at `y`, `scale` pixels for each unit."""
+def _bar(row: Bar, place: tuple[int, int], scale: float, unit: str, digits: int) -> list[str]:
+    """Return the elements of one bar that begins at `place`, `scale` pixels for each unit."""
+    left, y = place
     weight = ' font-weight="bold"' if row.ours else ""
-    lines = [f'<text x="{_LEFT - 8}" y="{y + 14}" text-anchor="end"{weight}>{escape(row.name)}</text>']
-    x = float(_LEFT)
+    lines = [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end"{weight}>{escape(row.name)}</text>']
+    x = float(left)
     for number, part in enumerate(row.parts):
         colour = COLOURS[number] if len(row.parts) > 1 or row.ours else "#9aa5ad"
         lines.append(

@@ -58,11 +58,12 @@ def test_ratios_are_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_phases_of_a_boot_are_stacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     boot = {"suite": "trixie", "tool": "mkpxeinit", "mode": "farm", "nic": "virtio"}
-    results(tmp_path, monkeypatch, boot=[boot | {"power_on_to_init": 3.0, "init_to_real": 1.0, "lost": 0.2}])
+    times = {"power_on_to_init": 3.0, "init_to_real": 1.0, "real_to_line": 0.6, "lost": 0.2}
+    results(tmp_path, monkeypatch, boot=[boot | times])
     files = docs.generated()
-    assert "| mkpxeinit | Debian 13 | farm | virtio | 3.0 | 1.00 (0.2 lost) |" in files["benchmarks.md"]
-    widths = [float(each) for each in re.findall(r'y="69" width="([0-9.]+)"', files["plots/boot.svg"])]
-    assert widths == [345.0, 115.0]
+    assert "| Debian 13 | farm | virtio | 3.0 | 1.00 (0.2 lost) | 0.60 |" in files["benchmarks.md"]
+    widths = [float(each) for each in re.findall(r'y="69" width="([0-9.]+)"', files["plots/boot-trixie.svg"])]
+    assert widths == [300.0, 100.0, 60.0]
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
@@ -72,5 +73,10 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     assert [float(rect.attrib["width"]) for rect in rects] == [230.0, 460.0]
     assert rects[0].attrib["fill"] != rects[1].attrib["fill"]
     assert [each.text for each in tree.findall("{*}text")] == ["a < b", "one & only", "1.0 s", "two", "2.0 s"]
+    assert rects[0].attrib["x"] == "230.0"
+    long = ElementTree.fromstring(bars("", "s", [Bar("n" * 60, (1.0,), ours=True), Bar("two", (2.0,))]))
+    begin = {float(rect.attrib["x"]) for rect in long.findall("{*}rect")[1:]}
+    # Sixty bold letters of twelve pixels' height, and a bar as long as ever.
+    assert len(begin) == 1 and min(begin) > 60 * 7 and float(long.attrib["width"]) >= min(begin) + 460 + 90
     with pytest.raises(ValueError, match="no rows"):
         bars("none", "s", [])
