@@ -150,7 +150,8 @@ def status(root: Path, kinds: tuple[str, ...], kept: Path | None, as_json: bool)
             click.echo(f"{'behind':10} {standing_.tree:15} {problem}")
     for failure in failures:
         when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(failure.when))
-        click.echo(f"{'open':10} {when}: {failure}")
+        by = f"--config {printable(failure.config)}, " if failure.config else ""
+        click.echo(f"{'open':10} {when}: {by}{failure}")
     for line in remarks:
         warn(line)
     return 0 if ok else 1

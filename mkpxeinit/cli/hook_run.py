@@ -1,6 +1,7 @@
 """`mkpxeinit hook run`: what the hooks' scripts call, and what can be run by hand."""
 
 import os
+import shlex
 import syslog
 import time
 from dataclasses import dataclass, replace
@@ -41,6 +42,13 @@ class _Asked:
     config: Path | None
     as_hook: bool
     state: Path
+
+    @property
+    def name(self) -> str:
+        """The configuration's path, as failures have it: empty for the one that hooks have."""
+        if self.config is None or self.config == Path(settings.CONFIG):
+            return ""
+        return str(self.config.absolute())
 
 
 @click.group(
@@ -183,7 +191,7 @@ def _run(
     sysroot: Path | None = None,
 ) -> int:
     """Do it, keep what is open, tell of it; return the exit code."""
-    before = _kept(asked.state)
+    before = tuple(each for each in _kept(asked.state) if each.config == asked.name)
     found, outcome = HookConfig(), work.Outcome(0, (), ())
     release = ""  # what goes wrong first is not about one
     lacking = initrd  # the file that is still to be written
@@ -204,7 +212,8 @@ def _run(
             _nothing(found, event)
         if verbose:
             _log("nothing to do: no [[hook.tree]] has to do with this")
-    _tell(outcome, _keep(asked.state, outcome))
+    outcome = outcome.by(asked.name)
+    _tell(outcome, _keep(asked, outcome), asked.name)
     if asked.as_hook:
         _to_syslog(outcome.failed)
     if not asked.as_hook:
@@ -233,15 +242,21 @@ def _chosen(found: HookConfig, sysroot: Path | None) -> HookConfig:
     return replace(found, trees=trees)
 
 
-def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
+def _again(config: str) -> str:
+    """Return the command that makes good what failed with a configuration."""
+    given = f"--config {shlex.quote(config)} " if config else ""
+    return printable(f"mkpxeinit hook run {given}update")
+
+
+def _tell(outcome: work.Outcome, still: tuple[Failure, ...], config: str) -> None:
     """Say loudly what failed, and what is open from before."""
     for failure in outcome.failed:
         warn(f"HOOK FAILED: {failure}")
     if outcome.failed:
-        warn("what was there before, if anything, is kept. When this is mended: mkpxeinit hook run update")
+        warn(f"what was there before, if anything, is kept. When this is mended: {_again(config)}")
     for failure in still:
         if failure not in outcome.open:
-            warn(f"still open from before: {failure}; mkpxeinit hook run update tries again")
+            warn(f"still open from before: {failure}; {_again(failure.config)} tries again")
 
 
 def _to_syslog(failed: tuple[Failure, ...]) -> None:
@@ -268,13 +283,14 @@ def _kept(path: Path) -> tuple[Failure, ...]:
         return ()
 
 
-def _keep(path: Path, outcome: work.Outcome) -> tuple[Failure, ...]:
+def _keep(asked: _Asked, outcome: work.Outcome) -> tuple[Failure, ...]:
     """Keep what is open now, and return it; that it cannot be kept is said, and no error."""
+    path = asked.state
     if not (outcome.open or path.exists()):
         return ()
     try:
         with state.locked(path):
-            now = state.merge(_kept(path), outcome.done, outcome.open)
+            now = state.merge(_kept(path), outcome.done, outcome.open, asked.name)
             state.write(path, now)
             return now
     except Exception as error:

@@ -82,6 +82,13 @@ class Outcome:
         """Return this outcome with another failure."""
         return replace(self, failed=(*self.failed, failure))
 
+    def by(self, config: str) -> "Outcome":
+        """Return this outcome as that of a configuration, which is not the one that hooks have."""
+        failed, waiting = (
+            tuple(replace(each, config=config) for each in found) for found in (self.failed, self.waiting)
+        )
+        return replace(self, failed=failed, waiting=waiting)
+
     def cleared(self, config: HookConfig, open_: tuple[Failure, ...], release: str) -> "Outcome":
         """Return this outcome, which has made good failures of no tree, and of trees that are gone."""
         names = {each.name for each in config.trees}

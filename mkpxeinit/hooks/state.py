@@ -26,7 +26,8 @@ _MOST = 100  # failures that are kept, the newest
 class Failure:
     """What failed: the action (add, remove, update) for a tree and a release, when (seconds since 1970), why.
 
-    The tree is empty if the configuration itself could not be read, the release if it was an update.
+    The tree is empty if the configuration itself could not be read, the release if it was an update, the
+    configuration's path if it was the one that hooks have.
     """
 
     action: str
@@ -34,6 +35,7 @@ class Failure:
     release: str
     when: int
     cause: str
+    config: str = ""
 
     def __str__(self) -> str:
         what = f"{self.action} {self.release}".strip()
@@ -64,6 +66,7 @@ def read(path: Path) -> tuple[Failure, ...]:
                 str(each["release"]),
                 int(each["when"]),
                 str(each["cause"]),
+                str(each.get("config", "")),
             )
             for each in data["failures"]
         )
@@ -71,16 +74,17 @@ def read(path: Path) -> tuple[Failure, ...]:
         return ()
     except OSError as error:
         raise HookError(f"{printable(path)}: {os_cause(error)}") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HookError(f"{printable(path)}: not as mkpxeinit writes it; remove it") from error
 
 
 def merge(
-    old: tuple[Failure, ...], done: tuple[tuple[str, str], ...], new: tuple[Failure, ...]
+    old: tuple[Failure, ...], done: tuple[tuple[str, str], ...], new: tuple[Failure, ...], config: str = ""
 ) -> tuple[Failure, ...]:
-    """Return the failures that are open now; `done` are the trees and releases that went well."""
+    """Return the failures that are open now; `done` are the trees and releases of `config` that went well."""
     gone = {*done, *((each.tree, each.release) for each in new)}
-    return (*(each for each in old if (each.tree, each.release) not in gone), *new)[-_MOST:]
+    kept = (each for each in old if each.config != config or (each.tree, each.release) not in gone)
+    return (*kept, *new)[-_MOST:]
 
 
 def write(path: Path, failures: tuple[Failure, ...]) -> None:

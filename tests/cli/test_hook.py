@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import STATE, Hook, Run
+from mkpxeinit.errors import HookError
+from mkpxeinit.hooks import state
+from tests.cli.conftest import STATE, Done, Hook, Run
 from tests.cli.hooking import NEW, OLD, images, kernel, publishing, remove_kernel
 from tests.unit.small import RELEASE, make_tree
 
@@ -97,7 +99,7 @@ def test_failure_keeps_the_old_image(hook: Hook, root: Path, run: Run, tmp_path:
     done = hook("add", RELEASE)
     assert done.code == 1
     assert f"mkpxeinit: HOOK FAILED: add {RELEASE}, tree pc: {modules}:1: " in done.stderr
-    assert "mkpxeinit hook run update" in done.stderr
+    assert f"mkpxeinit hook run --config {config} update" in done.stderr
     assert image.read_bytes() == before
     # A package manager is not to stop for it, unless it is told so.
     assert hook("--as-hook", "add", RELEASE).code == 0
@@ -129,6 +131,49 @@ def test_one_tree_does_not_keep_another(hook: Hook, root: Path, config: Path, tm
     # A tree that is no more in the configuration has nothing open.
     config.write_text(other)
     assert "still open" not in hook("update").stderr
+
+
+def test_a_configuration_makes_good_what_is_its_own(
+    hook: Hook, run: Run, root: Path, config: Path, tmp_path: Path
+) -> None:
+    """Of two with a tree `pc` each, and one in which the tree that failed is not."""
+    tree = tmp_path / "other"
+    make_tree(tree, kernel(RELEASE))
+    second, empty = tmp_path / "with a space.toml", tmp_path / "empty.toml"
+    second.write_text(config.read_text().replace(str(root), str(tree)))
+    empty.write_text("")
+    modules = root / f"lib/modules/{RELEASE}/modules.dep"
+    good = modules.read_bytes()
+    modules.write_bytes(b"damaged")
+    assert hook("add", RELEASE).code == 1
+
+    def again(other: Path) -> Done:
+        words = ("--config", other, "--state", tmp_path / STATE, "--as-hook", "add", RELEASE)
+        return run("hook", "run", *words)
+
+    for each in (second, empty):
+        done = again(each)
+        assert f"still open from before: add {RELEASE}, tree pc: {modules}:1: " in done.stderr
+        assert f"; mkpxeinit hook run --config {config} update tries again" in done.stderr
+    assert images(tree) == [f"pxeinit-{RELEASE}.img"]
+    make_tree(tree, {f"lib/modules/{RELEASE}/modules.dep": "damaged"})
+    assert f"this is mended: mkpxeinit hook run --config '{second}' update" in again(second).stderr
+    modules.write_bytes(good)
+    done = hook("update")
+    assert f"still open from before: add {RELEASE}, tree pc: {tree}/" in done.stderr
+    kept = json.loads((tmp_path / STATE).read_text())["failures"]
+    assert [each["config"] for each in kept] == [str(second)]
+
+
+def test_failures_of_before_configurations_were_told_apart(tmp_path: Path) -> None:
+    """They are those of the configuration that hooks have."""
+    path = tmp_path / "hooks.json"
+    failure = {"action": "add", "tree": "pc", "release": RELEASE, "when": 1, "cause": "a disk is full"}
+    path.write_text(json.dumps({"failures": [failure]}))
+    assert state.read(path) == (state.Failure("add", "pc", RELEASE, 1, "a disk is full"),)
+    path.write_text(json.dumps({"failures": [[]]}))
+    with pytest.raises(HookError, match="not as mkpxeinit writes it"):
+        state.read(path)
 
 
 def test_published(hook: Hook, root: Path, config: Path, tftp: Path) -> None:

@@ -109,12 +109,13 @@ def test_the_systems_log(hook: Hook, root: Path, tmp_path: Path, monkeypatch: py
             log.recv(4096)
 
 
-def test_status_shows_what_is_open(hook: Hook, run: Run, root: Path, tmp_path: Path) -> None:
+def test_status_shows_what_is_open(hook: Hook, run: Run, root: Path, config: Path, tmp_path: Path) -> None:
     make_tree(root, {"var/lib/dpkg/status": ""})
     (root / f"lib/modules/{RELEASE}/modules.dep").write_bytes(b"damaged")
     assert hook("--as-hook", "add", RELEASE).code == 0
     words = ("hook", "status", "--root", root, "--state")
-    assert f"UTC: add {RELEASE}, tree pc: " in run(*words, tmp_path / STATE).stdout.decode()
+    shown = run(*words, tmp_path / STATE).stdout.decode()
+    assert f"UTC: --config {config}, add {RELEASE}, tree pc: " in shown
     assert b"UTC" not in run(*words, tmp_path / "none").stdout
     # A tree's own, seen from outside of it.
     make_tree(root, {"var/lib/mkpxeinit/hooks.json": (tmp_path / STATE).read_bytes()})
