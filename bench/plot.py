@@ -30,7 +30,7 @@ def bars(title: str, unit: str, rows: Sequence[Bar], parts: Sequence[str] = (), 
     legend = _ROW if parts else 0
     top = 2 * _ROW + legend
     height = top + len(rows) * _ROW + 10
-    longest = max(sum(row.parts) for row in rows) or 1.0
+    longest = max(math.fsum(row.parts) for row in rows) or 1.0
     left = max(_LEFT, 18 + round(_LETTER * max(len(row.name) for row in rows)))
     width = left + _WIDTH + _RIGHT
     lines = [
@@ -60,7 +60,7 @@ def _bar(row: Bar, place: tuple[int, int], scale: float, unit: str, digits: int)
             f'<rect x="{x:.1f}" y="{y + 3}" width="{part * scale:.1f}" height="{_ROW - 6}" fill="{colour}"/>'
         )
         x += part * scale
-    total = sum(row.parts)
+    total = math.fsum(row.parts)  # `sum` rounds otherwise since Python 3.12
     lines.append(f'<text x="{x + 6:.1f}" y="{y + 14}">{total:.{digits}f} {escape(unit)}</text>')
     return lines
 
