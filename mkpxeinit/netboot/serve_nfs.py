@@ -1,5 +1,6 @@
 """The NFS server of `mkpxeinit serve`: the kernel's where it is there, else NFS-Ganesha."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,6 +22,12 @@ _THREADS = "8"
 _READY_SECONDS = 30.0
 # Without clients from before its start there is nothing to wait for; the grace period is 90 s.
 _GRACE = ("NFSV4 {\n", "NFSV4 {\n    Graceless = true;\n")
+# Debian 13's Ganesha asks the kernel for PR_SET_IO_FLUSHER, and ends if it may not, as without
+# CAP_SYS_RESOURCE in containers. Older ones do not know the word: it is for one that asks for it.
+_ASKS = "allow_set_io_flusher_fail"
+_FLUSHER = ("NFS_CORE_PARAM {\n", "NFS_CORE_PARAM {\n    Allow_Set_Io_Flusher_Fail = true;\n")
+# It says these without D-Bus and without Kerberos, and goes on.
+_WORST = re.compile(r"(?<! :DBUS) :(?:FATAL|CRIT) :(?!Cannot acquire credentials)(.*)")
 
 
 def choose(wanted: str) -> str:
@@ -112,20 +119,31 @@ def _ganesha(site: Site, folder: Path, stack: ExitStack, guard: Guard) -> list[S
     for each in ("/run/ganesha", "/var/lib/nfs/ganesha"):
         _made(Path(each), stack)
     text = ganesha.configuration(site)
-    assert _GRACE[0] in text, "the generated configuration has another form"
-    config = folder / "ganesha.conf"
-    config.write_text(text.replace(*_GRACE, 1), encoding="utf-8")
+    assert _GRACE[0] in text and _FLUSHER[0] in text, "the generated configuration has another form"
+    text = text.replace(*_GRACE, 1)
     log = folder / "ganesha.log"
-    words = ["-F", "-L", str(log), "-f", str(config), "-p", str(folder / "ganesha.pid")]
-    server = guard.start(["ganesha.nfsd", *words], folder / "ganesha.out")
-    server.log = log if log.exists() else server.log
-    stack.callback(server.stop)
-    _wait(server, rpc.NFS_PORT, rpc.NFS, 4)
-    said = log.read_text(errors="replace").splitlines()
-    bad = [line.split(" :", 1)[-1] for line in said if "Could not create export" in line]
-    if bad:
-        raise ServerError(f"NFS-Ganesha refuses an export: {bad[0][:300]}")
+    try:
+        server = _started(text, log, stack, guard)
+    except ServerError as error:
+        if _ASKS not in str(error):
+            raise
+        server = _started(text.replace(*_FLUSHER, 1), log, stack, guard)
+    if "Could not create export" in log.read_text(errors="replace"):
+        raise ServerError(f"NFS-Ganesha refuses an export: {server.last_words()}")
     return [*servers, server]
+
+
+def _started(text: str, log: Path, stack: ExitStack, guard: Guard) -> Server:
+    """Start Ganesha with a configuration. Raises ServerError if it does not answer."""
+    config = log.with_suffix(".conf")
+    config.write_text(text, encoding="utf-8")
+    log.unlink(missing_ok=True)
+    words = ["-F", "-L", str(log), "-f", str(config), "-p", str(log.with_suffix(".pid"))]
+    server = guard.start(["ganesha.nfsd", *words], log.with_suffix(".out"))
+    stack.callback(server.stop)
+    server.own_log, server.worst = log, _WORST
+    _wait(server, rpc.NFS_PORT, rpc.NFS, 4)
+    return server
 
 
 def _exported(path: str, client: str) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -29,6 +30,8 @@ _PACKAGES = {
 _GUARD = 'all=; while read -r pid; do all="$all $pid"; done; [ -z "$all" ] || kill $all'
 _STOP_SECONDS = 5.0
 _LONGEST_LINE = 4096  # bytes of what a server says
+_WORST = 3  # lines, the first: the cause comes before what follows from it
+_NEVER = re.compile("(?!)()")
 
 
 def search(name: str) -> str | None:
@@ -71,7 +74,9 @@ class Server:
     def __init__(self, words: Sequence[str], log: Path) -> None:
         """Start it. What it says goes to us, by `lines`, and to the file."""
         self.name = words[0]
-        self.log = log
+        self.own_log: Path | None = None  # the file that it keeps itself
+        self.worst = _NEVER  # what its worst lines are; the group is what they say
+        self._said = log
         self._rest = b""
         self._log = log.open("ab", buffering=0)
         try:
@@ -121,10 +126,15 @@ class Server:
             found += [printable(line[:_LONGEST_LINE].decode(errors="replace")) for line in whole]
 
     def last_words(self) -> str:
-        """Return the last line of its log, for an error."""
+        """Return what its worst lines say, or its last line, for an error."""
         self.lines()
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return printable(lines[-1][:300]) if lines else "it said nothing"
+        lines: list[str] = []
+        for path in (self._said, self.own_log):
+            if path and path.exists():
+                lines += path.read_text(errors="replace").strip().splitlines()
+        worst = [found[1] for line in lines if (found := self.worst.search(line))]
+        shown = worst[:_WORST] or lines[-1:]
+        return printable("; ".join(line[:300] for line in shown)) or "it said nothing"
 
     def stop(self) -> None:
         """End it: TERM, and KILL if it does not obey in time."""

@@ -1,7 +1,9 @@
 """The parts of `serve` that need no network of their own: reports, HTTP, the site that it makes."""
 
 import http.client
+import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path, PurePosixPath
@@ -207,6 +209,74 @@ def test_a_server_that_does_not_obey_is_killed(tmp_path: Path, monkeypatch: pyte
     assert said == ["one"]
     server.stop()
     assert not server.running and (tmp_path / "log").read_text().startswith("one\n")
+
+
+def ended(words: str, log: Path) -> serve_process.Server:
+    server = serve_process.Server(["sh", "-c", words], log)
+    while server.running:
+        time.sleep(0.01)
+    return server
+
+
+def test_the_last_words_of_a_server(tmp_path: Path) -> None:
+    """What it says, what it writes into its own log (which comes later than its start), and what is worst."""
+    own = tmp_path / "own"
+    for number, (words, shown) in enumerate(
+        [
+            ("true", "it said nothing"),
+            ("echo one; echo two", "two"),
+            (f"echo one; echo three >{own}", "three"),
+            (f"echo a BAD: cause; echo the BAD: rest >{own}; echo and so on >>{own}", "cause; rest"),
+        ]
+    ):
+        server = ended(words, tmp_path / f"log{number}")
+        server.own_log, server.worst = own, re.compile("BAD: (.*)")
+        assert server.last_words() == shown
+        server.stop()
+
+
+REFUSED = (
+    "01/12/2026 04:01:39 : epoch 6b0e46a3 : vm : nfs-ganesha-9[main] main :MAIN :FATAL :Failed to "
+    "PR_SET_IO_FLUSHER with EPERM. Take a look at config option allow_set_io_flusher_fail to see if you "
+    "should allow it"
+)
+
+
+@pytest.mark.parametrize(("refusing", "starts"), [(True, 2), (False, 1)])
+def test_ganesha_without_a_capability(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refusing: bool, starts: int
+) -> None:
+    """A stand-in with the words of release 6.5, that wants a line which older ones refuse."""
+    program = tmp_path / "bin/ganesha.nfsd"
+    program.parent.mkdir()
+    program.write_text(
+        f"#!/bin/sh\ncp $5 {tmp_path}/$$.seen\n"
+        f"grep -q Flusher $5 && : >$3 && : >{tmp_path}/up && exec sleep 60\n"
+        + (f"echo '{REFUSED}' >$3\n" if refusing else "echo 'x :DBUS :CRIT :no bus\nx :C :FATAL :no' >$3\n")
+        + "echo libganesha_nfsd.so.6.5 >>$3\nexit 2\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(serve_process, "_PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(serve_nfs, "_RPCBIND", ())
+    monkeypatch.setattr(serve_nfs, "_BLKID", ())
+    monkeypatch.setattr(serve_nfs, "_made", lambda *_: None)
+    monkeypatch.setattr(serve_nfs, "_answers", lambda port, *_: port == 111 or (tmp_path / "up").exists())
+    request = serve_site.Request("eth0", Tree("pc", PurePosixPath("/srv/pc")))
+    site = serve_site.make_site(request, IPv4Interface("10.0.0.1/24"), Path("/run/x"))
+    with serve_process.Guard() as guard:
+        if refusing:
+            with serve_nfs.serving(site, "ganesha", tmp_path, guard) as (server,):
+                assert server.running
+            assert not server.running
+        else:
+            with (
+                pytest.raises(ServerError, match=r"ganesha\.nfsd does not answer: no$"),
+                serve_nfs.serving(site, "ganesha", tmp_path, guard),
+            ):
+                pass
+    told = [path.read_text() for path in tmp_path.glob("*.seen")]
+    assert len(told) == starts
+    assert sum("    Allow_Set_Io_Flusher_Fail = true;\n" in each for each in told) == starts - 1
 
 
 def test_which_nfs_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
