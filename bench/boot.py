@@ -38,10 +38,10 @@ MARKS = {
     "initramfs-tools": rf"{peers.HAND_OVER}$",
     "dracut": r" Starting .{0,20}initrd-switch-root",
 }
-_RUN = re.compile(r"^\[ *\d+\.\d+\] Run /init as init process")
+_RUN = r"^\[ *\d+\.\d+\] Run /init as init process"
 # klibc's ipconfig begins an attempt; after one without an answer it begins another.
 _ATTEMPT = re.compile(r"^IP-Config: \S+ hardware address ")
-_REAL = re.compile(r"^\[ *\d+\.\d+\] systemd\[1\]: systemd \S+ .*running in system mode")
+_REAL = r"^\[ *\d+\.\d+\] systemd\[1\]: systemd \S+ .*running in system mode"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def boot(tree: peers.BenchTree, case: Case) -> Times:
         machine = lab.machine(description)
         try:
             for _ in range(case.systemds):
-                machine.expect(_REAL.pattern, BOOT_SECONDS)
+                machine.expect(_REAL, BOOT_SECONDS)
         except LabError as error:
             raise frame.BenchError(f"{tree.suite}: {case.tool}, {case.mode}, {case.nic}: {error}") from error
         finally:
@@ -194,8 +194,7 @@ def read_times(lines: Sequence[tuple[float, str]], mark: str, systemds: int = 1)
     `mark` is a pattern for what the initrd says last.
     """
     begun, handed, real = (
-        [moment for moment, text in lines if re.search(pattern, text)]
-        for pattern in (_RUN.pattern, mark, _REAL.pattern)
+        [moment for moment, text in lines if re.search(pattern, text)] for pattern in (_RUN, mark, _REAL)
     )
     if not begun or not handed or len(real) < systemds:
         raise frame.BenchError(

@@ -90,10 +90,14 @@ def _build(result: Result) -> tuple[str, Files]:
                 rows, f"{shown}: megabytes of the image", "MB", "size", 1e6
             ),
         }
-        images = "\n".join(f"![{Path(name).stem}]({name})" for name in plots)
-        text.append(f"{rows_shown}\n{_build_ratios(rows)}\n{images}\n")
+        text.append(f"{rows_shown}\n{_build_ratios(rows)}\n{_shown(plots)}")
         files.update(plots)
     return f"{_BUILD_WORDS}\n" + "\n".join(text), files
+
+
+def _shown(plots: Files) -> str:
+    """Return the lines of a page that show plots, by their names."""
+    return "".join(f"![{Path(name).stem}]({name})\n" for name in plots)
 
 
 _BUILD_WORDS = """`mkpxeinit` is `build` without options and without its cache, `hardware` for one
@@ -163,8 +167,7 @@ def _boot(result: Result) -> tuple[str, Files]:
         title = f"{_SUITES[suite]}: seconds from power-on to the real init and its first line"
         plots[f"{_PLOTS}/boot-{suite}.svg"] = bars(title, "s", shown, phases)
     words = f"{boot_words.WORDS}\n{rows_shown}\n{boot_words.ratios(rows, _SUITES)}"
-    pictures = "".join(f"![{Path(name).stem}]({name})\n" for name in plots)
-    return f"{words}\n{pictures}", plots
+    return f"{words}\n{_shown(plots)}", plots
 
 
 # Result: what makes a section of it.

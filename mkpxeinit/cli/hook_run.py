@@ -213,7 +213,7 @@ def _run(
         if verbose:
             _log("nothing to do: no [[hook.tree]] has to do with this")
     outcome = outcome.by(asked.name)
-    _tell(outcome, _keep(asked, outcome), asked.name)
+    _tell(outcome, _keep(asked, outcome))
     if asked.as_hook:
         _to_syslog(outcome.failed)
     if not asked.as_hook:
@@ -248,12 +248,13 @@ def _again(config: str) -> str:
     return printable(f"mkpxeinit hook run {given}update")
 
 
-def _tell(outcome: work.Outcome, still: tuple[Failure, ...], config: str) -> None:
+def _tell(outcome: work.Outcome, still: tuple[Failure, ...]) -> None:
     """Say loudly what failed, and what is open from before."""
     for failure in outcome.failed:
         warn(f"HOOK FAILED: {failure}")
     if outcome.failed:
-        warn(f"what was there before, if anything, is kept. When this is mended: {_again(config)}")
+        again = _again(outcome.failed[0].config)
+        warn(f"what was there before, if anything, is kept. When this is mended: {again}")
     for failure in still:
         if failure not in outcome.open:
             warn(f"still open from before: {failure}; {_again(failure.config)} tries again")

@@ -74,7 +74,7 @@ def read(path: Path) -> tuple[Failure, ...]:
         return ()
     except OSError as error:
         raise HookError(f"{printable(path)}: {os_cause(error)}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise HookError(f"{printable(path)}: not as mkpxeinit writes it; remove it") from error
 
 
